@@ -1,0 +1,115 @@
+//! What a vendor's package exports.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::{Probe, PushIntake, Source, StockLine};
+
+/// A future that can live in a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The kind of venue a vendor serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sector {
+    /// Books, discs.
+    Bookseller,
+    /// Showtimes with or without a box office.
+    Cinema,
+    /// Tickets for anything else.
+    Ticketing,
+}
+
+impl Sector {
+    /// Lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bookseller => "bookseller",
+            Self::Cinema => "cinema",
+            Self::Ticketing => "ticketing",
+        }
+    }
+}
+
+/// What one vendor's package offers: a constant, listed once in the gateway's registry.
+#[derive(Clone, Copy)]
+pub struct Descriptor {
+    /// What people write in `adapter = "…"`. Lower case, stable.
+    pub id: &'static str,
+    /// The vendor's or format's name.
+    pub title: &'static str,
+    /// Whom it serves.
+    pub sector: Sector,
+    /// One sentence.
+    pub summary: &'static str,
+    /// JSON Schema of `[connection.settings]`, with `properties`.
+    pub settings_schema: fn() -> serde_json::Value,
+    /// Limits of the vendor that the gateway keeps.
+    pub limits: Limits,
+    /// Checks settings and builds the adapter. Pure but for reading the secrets that the settings name: no connection
+    /// is opened before the first call of a facet.
+    pub connect: fn(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError>,
+}
+
+/// Limits of a vendor that the gateway keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in flight to one vendor host.
+    pub concurrent_requests: u32,
+    /// The shortest sensible time between two passes, in seconds.
+    pub shortest_interval_seconds: u32,
+}
+
+/// What a connection gives its adapter besides settings.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The connection's id, for messages.
+    pub connection: String,
+    /// May the vendor live on a loopback or private address? Off by default, so that a setting or a redirect cannot
+    /// point the gateway at its own network.
+    pub allow_private_addresses: bool,
+    /// Folder against which relative paths in settings are read (the configuration file's).
+    pub base_dir: std::path::PathBuf,
+}
+
+/// Everything that is wrong with a connection's settings, at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct SettingsError {
+    /// At least one.
+    pub problems: Vec<SettingProblem>,
+}
+
+/// One thing wrong with one setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct SettingProblem {
+    /// Dotted path inside `[connection.settings]`: `columns.price.unit`.
+    pub path: String,
+    /// What is wrong and what to write instead. Never the value of a secret.
+    pub message: String,
+}
+
+impl SettingsError {
+    /// One problem.
+    pub fn one(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { problems: vec![SettingProblem { path: path.into(), message: message.into() }] }
+    }
+}
+
+/// One connection's adapter. Its facets are its capabilities: nothing to declare, nothing to lie about.
+pub trait Adapter: Send + Sync {
+    /// Stock lines that can be pulled.
+    fn stock(&self) -> Option<&dyn Source<StockLine>> {
+        None
+    }
+
+    /// Stock lists that the vendor's software posts to us.
+    fn push_intake(&self) -> Option<&dyn PushIntake> {
+        None
+    }
+
+    /// Health questions: at least reach, sign in (where there is a sign-in) and read one, for whatever it can reach.
+    fn probes(&self) -> Vec<Probe<'_>>;
+}

@@ -1,0 +1,25 @@
+//! What an adapter is.
+//!
+//! A vendor's package turns that vendor's bytes into *facts* and says nothing about pass Culture; the gateway turns facts
+//! into offers and knows nothing of vendors. This crate is the line between the two: value types that cannot be wrong
+//! ([`Ean`], [`Cents`], [`Quantity`]), the facts themselves ([`StockLine`]), the traits an adapter implements
+//! ([`Adapter`], [`Source`], [`PushIntake`]), and the errors both sides agree on ([`AdapterError`], [`Class`]).
+//!
+//! Invariant: no I/O, no clock, no async runtime, no SQL. Futures and streams are only named here, never run.
+
+mod adapter;
+mod error;
+mod fact;
+mod probe;
+mod source;
+mod value;
+
+pub use adapter::{Adapter, BoxFuture, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
+pub use error::{AdapterError, Class};
+pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};
+pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
+pub use source::{
+    Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
+    Source,
+};
+pub use value::{Cents, Ean, EanError, Quantity};

@@ -1,0 +1,1 @@
+//! The northbound client. Being written.

@@ -1,0 +1,1 @@
+//! Facts → offers. Being written.

@@ -1,0 +1,1 @@
+//! A faithful fake pass Culture. Being written.
