@@ -103,6 +103,9 @@ pub struct ConnectionState {
     pub last_error: Option<String>,
     /// Fingerprint of the quarantine as stored, so that an unchanged one is not written again.
     pub quarantine_digest: Option<u64>,
+    /// Day (since 1970-01-01) on which refusals that have stood long enough were last put up for asking again.
+    #[serde(default)]
+    pub refusals_checked_on: Option<u16>,
 }
 
 /// A plan that the guard held.
@@ -120,6 +123,9 @@ pub struct HeldPlan {
     pub message_fr: String,
     /// Snapshots that agreed so far, the first included.
     pub agreeing: u32,
+    /// The body it came from, when the vendor's software posted it: reading the same body again is no second snapshot.
+    #[serde(default)]
+    pub inbound: Option<i64>,
 }
 
 /// Who holds a lease: enough to find the process, and to know that it is dead.
