@@ -128,6 +128,9 @@ pub trait PushIntake: Send + Sync {
     /// [`IntakeError`] when the vendor's contract refuses the body.
     fn read(&self, body: &[u8]) -> Result<Page<StockLine>, IntakeError>;
 
+    /// Is this the bearer token of this connection? Compared in constant time.
+    fn accepts_token(&self, presented: &str) -> bool;
+
     /// Largest body accepted, in bytes.
     fn max_body_bytes(&self) -> usize;
 
