@@ -1,1 +1,12 @@
-//! Being written.
+//! What every adapter needs and none should write again.
+//!
+//! [`http`] is the only way a vendor's package reaches the network: polite, bounded, and shut to the gateway's own
+//! network. [`settings`] reads `[connection.settings]` and reports every problem with its dotted path. [`secret`] reads
+//! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data.
+//!
+//! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
+
+pub mod http;
+pub mod json;
+pub mod secret;
+pub mod settings;
