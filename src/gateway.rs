@@ -15,7 +15,7 @@ use crate::catalogue::progress::Progress;
 use crate::config::{Account, Config, Problem};
 use crate::passculture::{Client, ClientSettings};
 use crate::registry;
-use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError, owner};
+use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
 
 /// The gateway of one process.
 #[derive(Debug)]
@@ -45,7 +45,9 @@ pub enum OpenError {
     #[error("there is no connection `{0}`; `passerelle connections list` names them")]
     NoSuchConnection(String),
     /// Somebody else is at work on it.
-    #[error("connection `{connection}` is held by {purpose} (process {pid}) until {until}; try again, or stop that process")]
+    #[error(
+        "connection `{connection}` is held by {purpose} (process {pid}) until {until}; try again, or stop that process"
+    )]
     Busy {
         /// The connection.
         connection: String,
@@ -71,7 +73,7 @@ impl Gateway {
         Ok(Self {
             store,
             accounts: config.accounts.clone(),
-            owner: owner::this_process(purpose),
+            owner: Owner::current(purpose),
             now: crate::clock::now,
             base_dir: config.base_dir.clone(),
             clients: Mutex::new(BTreeMap::new()),
@@ -102,7 +104,8 @@ impl Gateway {
         let mut problems = Vec::new();
         let unchanged = stored.iter().filter(|known| connections.iter().all(|connection| connection.id != known.id));
         for connection in unchanged.chain(connections) {
-            let venue = connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
+            let venue =
+                connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
             if let Some(other) = seen.insert((connection.account.clone(), venue.clone()), connection.id.clone()) {
                 problems.push(Problem::new(
                     format!("connection.{}.venue", connection.id),
@@ -124,7 +127,10 @@ impl Gateway {
         }
         let told = |place: String, message: String| OpenError::Configuration(vec![Problem::new(place, message)]);
         let Some(configured) = self.accounts.get(account) else {
-            return Err(told("passculture".to_owned(), format!("account `{account}` is not configured; add [passculture] with base_url and api_key")));
+            return Err(told(
+                "passculture".to_owned(),
+                format!("account `{account}` is not configured; add [passculture] with base_url and api_key"),
+            ));
         };
         let api_key = configured
             .api_key
@@ -208,7 +214,9 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
         error
             .problems
             .into_iter()
-            .map(|problem| Problem::new(format!("connection.{}.settings.{}", connection.id, problem.path), problem.message))
+            .map(|problem| {
+                Problem::new(format!("connection.{}.settings.{}", connection.id, problem.path), problem.message)
+            })
             .collect()
     })
 }

@@ -4,7 +4,8 @@ mod shop;
 
 use shop::{CONNECTION, Shop, csv_connection, ean};
 
-const COUNTS: [&str; 9] = ["read", "kept", "quarantined", "create", "change", "withdraw", "unchanged", "pushed", "rejected"];
+const COUNTS: [&str; 9] =
+    ["read", "kept", "quarantined", "create", "change", "withdraw", "unchanged", "pushed", "rejected"];
 
 #[test]
 fn a_shop_is_synced_and_an_unchanged_file_sends_nothing() {
@@ -14,7 +15,11 @@ fn a_shop_is_synced_and_an_unchanged_file_sends_nothing() {
     assert_eq!(first.code, 0, "{first:#?}");
     assert_eq!(first.numbers(&COUNTS), [10, 10, 0, 10, 0, 0, 0, 10, 0]);
     assert_eq!(shop.online().len(), 10);
-    assert!(first.summary()["seconds"].as_f64().unwrap() < 4.0, "a small sync takes about two seconds: {}", first.summary());
+    assert!(
+        first.summary()["seconds"].as_f64().unwrap() < 4.0,
+        "a small sync takes about two seconds: {}",
+        first.summary()
+    );
 
     let again = shop.run(&["sync", CONNECTION]);
     assert_eq!(again.numbers(&COUNTS), [10, 10, 0, 0, 0, 0, 10, 0, 0]);
@@ -36,7 +41,9 @@ fn prices_quantities_and_departures_arrive() {
     let shop = Shop::new(10);
     shop.write_rows((0..10).map(|number| (number, 1_000, 2)));
     shop.sync(&[]);
-    shop.write_rows((1..10).map(|number| (number, if number == 1 { 1_200 } else { 1_000 }, if number == 2 { 5 } else { 2 })));
+    shop.write_rows(
+        (1..10).map(|number| (number, if number == 1 { 1_200 } else { 1_000 }, if number == 2 { 5 } else { 2 })),
+    );
     assert_eq!(shop.sync(&COUNTS), [9, 9, 0, 0, 2, 1, 7, 3, 0]);
     let online = shop.online();
     assert_eq!(online[&ean(0)], (1_000, Some(0)), "a book cannot be deleted there: it is sold out");
@@ -65,13 +72,28 @@ fn rows_that_stay_behind_say_why_and_where() {
     let sync = shop.run(&["sync", CONNECTION]);
     assert_eq!((sync.code, sync.numbers(&["read", "kept", "quarantined"])), (1, vec![7, 1, 6]), "{sync:#?}");
     let listed = shop.run(&["quarantine", "list", CONNECTION]);
-    let told: Vec<(u64, &str)> =
-        listed.lines.iter().map(|line| (line["position"]["line"].as_u64().unwrap(), line["code"].as_str().unwrap())).collect();
+    let told: Vec<(u64, &str)> = listed
+        .lines
+        .iter()
+        .map(|line| (line["position"]["line"].as_u64().unwrap(), line["code"].as_str().unwrap()))
+        .collect();
     assert_eq!(
         told,
-        [(3, "BadCheckDigit"), (4, "LossyReference"), (5, "PriceAboveCap"), (6, "ZeroPrice"), (7, "InternalCode"), (8, "BadNumber")]
+        [
+            (3, "BadCheckDigit"),
+            (4, "LossyReference"),
+            (5, "PriceAboveCap"),
+            (6, "ZeroPrice"),
+            (7, "InternalCode"),
+            (8, "BadNumber")
+        ]
     );
-    assert!(listed.lines.iter().all(|line| line["event"] == "quarantined" && !line["message_fr"].as_str().unwrap().is_empty()));
+    assert!(
+        listed
+            .lines
+            .iter()
+            .all(|line| line["event"] == "quarantined" && !line["message_fr"].as_str().unwrap().is_empty())
+    );
 }
 
 #[test]
@@ -160,7 +182,11 @@ fn too_many_bad_rows_make_a_pass_that_withdraws_nothing() {
     }
     shop.write_stock(text);
     let partial = shop.run(&["sync", CONNECTION]);
-    assert_eq!((partial.code, partial.numbers(&["quarantined", "change", "withdraw", "held"])), (1, vec![25, 75, 0, 0]), "{partial:#?}");
+    assert_eq!(
+        (partial.code, partial.numbers(&["quarantined", "change", "withdraw", "held"])),
+        (1, vec![25, 75, 0, 0]),
+        "{partial:#?}"
+    );
 }
 
 #[test]

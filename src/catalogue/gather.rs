@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use passerelle_contract::{Cents, Duplicates, Ean, Quantity, Terms};
 
-
 /// Rows kept in memory before a run goes to disk: 32 MiB.
 pub const ROWS_IN_MEMORY: usize = 2 * 1024 * 1024;
 

@@ -17,7 +17,9 @@ use passerelle_contract::{Ean, Quantity, Terms};
 use super::PassError;
 use super::progress::{Progress, Step};
 use super::verify::{self, Patience};
-use crate::passculture::{Availability, Client, EanOffer, MAX_AVAILABILITY_EANS, MAX_UPSERT_EANS, Publication, RefusalCode, UpsertError};
+use crate::passculture::{
+    Availability, Client, EanOffer, MAX_AVAILABILITY_EANS, MAX_UPSERT_EANS, Publication, RefusalCode, UpsertError,
+};
 use crate::store::ledger::{self, Acknowledged, Entry, Refusal, Scan};
 use crate::store::{AvailabilityRow, Lease, Millis, Store};
 
@@ -84,7 +86,9 @@ impl Lane<'_> {
         let mut eans = Vec::new();
         let mut scan = Scan::at_work(self.store.as_ref(), &self.lease.connection);
         while let Some(page) = scan.next_page().await? {
-            eans.extend(page.iter().filter(|entry| entry.is_unverified() && !entry.is_pending()).map(|entry| entry.ean));
+            eans.extend(
+                page.iter().filter(|entry| entry.is_unverified() && !entry.is_pending()).map(|entry| entry.ean),
+            );
             if eans.len() >= verify::MOST_PER_RUN {
                 eans.truncate(verify::MOST_PER_RUN);
                 break;
@@ -136,7 +140,12 @@ impl Lane<'_> {
         }
         let seen = verify::read_back(self, &unsure, Patience::BEFORE_RESENDING).await?;
         let mut known: BTreeMap<Ean, Acknowledged> = BTreeMap::new();
-        known.extend(unsure.iter().filter(|(ean, _)| seen.confirmed.contains(ean)).map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))));
+        known.extend(
+            unsure
+                .iter()
+                .filter(|(ean, _)| seen.confirmed.contains(ean))
+                .map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))),
+        );
         known.extend(seen.differing.iter().map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))));
         known.extend(seen.missing.iter().map(|&ean| (ean, Acknowledged::Never)));
         let settled: Vec<Entry> = batch
@@ -150,20 +159,22 @@ impl Lane<'_> {
 
     /// Asks about EANs that pass Culture was never sent, and sets aside those that it does not take.
     async fn keep_available(&self, batch: Vec<Entry>, total: &mut Pushed) -> Result<Vec<Entry>, PassError> {
-        let new: Vec<Ean> = batch.iter().filter(|entry| entry.acknowledged == Acknowledged::Never).map(|entry| entry.ean).collect();
+        let new: Vec<Ean> =
+            batch.iter().filter(|entry| entry.acknowledged == Acknowledged::Never).map(|entry| entry.ean).collect();
         if new.is_empty() {
             return Ok(batch);
         }
         let verdicts = self.availability(&new, Freshness::MayBeRemembered).await?;
         let day = self.today();
-        let (kept, refused): (Vec<Entry>, Vec<Entry>) = batch.into_iter().partition(|entry| {
-            verdicts.get(&entry.ean).is_none_or(|verdict| *verdict == Availability::Available)
-        });
+        let (kept, refused): (Vec<Entry>, Vec<Entry>) = batch
+            .into_iter()
+            .partition(|entry| verdicts.get(&entry.ean).is_none_or(|verdict| *verdict == Availability::Available));
         if !refused.is_empty() {
             let refused: Vec<Entry> = refused
                 .into_iter()
                 .map(|entry| {
-                    let code = verdicts.get(&entry.ean).and_then(|verdict| verdict.refusal()).unwrap_or(RefusalCode::NotFound);
+                    let code =
+                        verdicts.get(&entry.ean).and_then(|verdict| verdict.refusal()).unwrap_or(RefusalCode::NotFound);
                     Entry { refused: Some(Refusal { code: code.as_u8(), day }), ..entry }
                 })
                 .collect();
@@ -174,7 +185,11 @@ impl Lane<'_> {
     }
 
     /// Verdicts on EANs, from memory where they are fresh enough.
-    pub(super) async fn availability(&self, eans: &[Ean], freshness: Freshness) -> Result<BTreeMap<Ean, Availability>, PassError> {
+    pub(super) async fn availability(
+        &self,
+        eans: &[Ean],
+        freshness: Freshness,
+    ) -> Result<BTreeMap<Ean, Availability>, PassError> {
         let now = (self.now)();
         let mut verdicts = BTreeMap::new();
         if freshness == Freshness::MayBeRemembered {
@@ -189,7 +204,9 @@ impl Lane<'_> {
         }
         let unknown: Vec<Ean> = eans.iter().filter(|ean| !verdicts.contains_key(ean)).copied().collect();
         // The calls share one budget, so asking at once only hides latency.
-        let answers = try_join_all(unknown.chunks(MAX_AVAILABILITY_EANS).map(|chunk| self.client.check_availability(chunk))).await?;
+        let answers =
+            try_join_all(unknown.chunks(MAX_AVAILABILITY_EANS).map(|chunk| self.client.check_availability(chunk)))
+                .await?;
         let rows: Vec<AvailabilityRow> = answers
             .into_iter()
             .flatten()
@@ -211,13 +228,17 @@ impl Lane<'_> {
                 return Ok(0);
             }
             let offers: Vec<EanOffer> = batch.iter().map(offer).collect();
-            let in_flight: Vec<Entry> =
-                batch.iter().map(|entry| Entry { acknowledged: Acknowledged::InFlight(terms_to_send(entry)), ..*entry }).collect();
+            let in_flight: Vec<Entry> = batch
+                .iter()
+                .map(|entry| Entry { acknowledged: Acknowledged::InFlight(terms_to_send(entry)), ..*entry })
+                .collect();
             put(self.store.as_ref(), self.lease, &in_flight).await?;
             match self.client.upsert_eans(self.venue_id, &offers, Publication::Now).await {
                 Ok(()) => {
-                    let accepted: Vec<Entry> =
-                        batch.iter().map(|entry| Entry { acknowledged: Acknowledged::Accepted(terms_to_send(entry)), ..*entry }).collect();
+                    let accepted: Vec<Entry> = batch
+                        .iter()
+                        .map(|entry| Entry { acknowledged: Acknowledged::Accepted(terms_to_send(entry)), ..*entry })
+                        .collect();
                     put(self.store.as_ref(), self.lease, &accepted).await?;
                     return Ok(accepted.len() as u64);
                 }
@@ -228,7 +249,11 @@ impl Lane<'_> {
                     let undone: Vec<Entry> = batch
                         .iter()
                         .enumerate()
-                        .map(|(index, entry)| if bad.contains(&index) { Entry { refused: Some(refusal), ..*entry } } else { *entry })
+                        .map(
+                            |(index, entry)| {
+                                if bad.contains(&index) { Entry { refused: Some(refusal), ..*entry } } else { *entry }
+                            },
+                        )
                         .collect();
                     put(self.store.as_ref(), self.lease, &undone).await?;
                     total.refused += bad.len() as u64;
@@ -264,7 +289,9 @@ pub(super) enum Freshness {
 fn terms_to_send(entry: &Entry) -> Terms {
     entry.desired.unwrap_or_else(|| {
         let price = match entry.acknowledged {
-            Acknowledged::InFlight(terms) | Acknowledged::Accepted(terms) | Acknowledged::Verified(terms) => terms.price,
+            Acknowledged::InFlight(terms) | Acknowledged::Accepted(terms) | Acknowledged::Verified(terms) => {
+                terms.price
+            }
             Acknowledged::Never => passerelle_contract::Cents(0),
         };
         Terms { price, quantity: Quantity::Exactly(0) }

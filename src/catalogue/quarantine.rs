@@ -57,10 +57,25 @@ impl Quarantine {
 
     /// A fact that the rules keep out.
     pub fn rejected(&mut self, at: Position, ean: Ean, reason: &Reason) {
-        self.push(at, Some(ean.to_string()), Some(ean), reason.code, reason.message.to_owned(), reason.message_fr.to_owned());
+        self.push(
+            at,
+            Some(ean.to_string()),
+            Some(ean),
+            reason.code,
+            reason.message.to_owned(),
+            reason.message_fr.to_owned(),
+        );
     }
 
-    fn push(&mut self, at: Position, key: Option<String>, ean: Option<Ean>, code: &str, message: String, message_fr: String) {
+    fn push(
+        &mut self,
+        at: Position,
+        key: Option<String>,
+        ean: Option<Ean>,
+        code: &str,
+        message: String,
+        message_fr: String,
+    ) {
         self.total += 1;
         if self.next_ordinal >= MOST_STORED {
             return;

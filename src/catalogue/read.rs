@@ -69,7 +69,8 @@ pub async fn read(
         return Err(PassError::Unfinished);
     };
     let mut warnings = end.warnings.clone();
-    let completeness = trusted(end.completeness, read, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
+    let completeness =
+        trusted(end.completeness, read, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
     let rows = blocking(move || gather.finish(expectations.duplicates, expectations.keep_back)).await?;
     Ok(PassRead { rows, read, kept, completeness, end, warnings })
 }
@@ -100,7 +101,13 @@ fn sort_out(row: Row<StockLine>, venue: &VenueTerms, gather: &mut Gather, quaran
 }
 
 /// A snapshot with too many unreadable rows is not trusted to show what is gone.
-fn trusted(stated: Completeness, read: u64, unreadable: u64, max_bad_ratio: f64, warnings: &mut Vec<String>) -> Completeness {
+fn trusted(
+    stated: Completeness,
+    read: u64,
+    unreadable: u64,
+    max_bad_ratio: f64,
+    warnings: &mut Vec<String>,
+) -> Completeness {
     #[allow(clippy::cast_precision_loss)]
     let too_many = unreadable >= FEWEST_BAD_ROWS && unreadable as f64 > read as f64 * max_bad_ratio;
     if stated == Completeness::Snapshot && too_many {

@@ -33,7 +33,8 @@ pub(super) struct Patience {
 impl Patience {
     const AFTER_PUSHING: Self = Self { without_progress: Duration::from_secs(5), in_all: Duration::from_secs(60) };
     /// A lane waits for this, so it is shorter; what does not show was most likely never received.
-    pub(super) const BEFORE_RESENDING: Self = Self { without_progress: Duration::from_secs(3), in_all: Duration::from_secs(20) };
+    pub(super) const BEFORE_RESENDING: Self =
+        Self { without_progress: Duration::from_secs(3), in_all: Duration::from_secs(20) };
     const FIRST_LOOK: Duration = Duration::from_millis(60);
     const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 }
@@ -72,7 +73,8 @@ pub(super) async fn verify(lane: &Lane<'_>, before: &[Ean]) -> Result<Verified, 
     let old: BTreeSet<Ean> = before.iter().copied().collect();
     let some_showed = !seen.confirmed.is_empty() || !seen.differing.is_empty();
     // One book missing among others that show was dropped; when nothing shows, their queue is slow and the next run tells.
-    let (dropped, waiting): (Vec<Ean>, Vec<Ean>) = seen.missing.iter().copied().partition(|ean| some_showed || old.contains(ean));
+    let (dropped, waiting): (Vec<Ean>, Vec<Ean>) =
+        seen.missing.iter().copied().partition(|ean| some_showed || old.contains(ean));
     let mut moved = Vec::new();
     for (ean, terms) in wanted.iter().filter(|(ean, _)| seen.confirmed.contains(ean)) {
         moved.extend(entries.get(ean).map(|entry| Entry { acknowledged: Acknowledged::Verified(*terms), ..*entry }));
@@ -86,7 +88,11 @@ pub(super) async fn verify(lane: &Lane<'_>, before: &[Ean]) -> Result<Verified, 
     let rejected = seen.rejected.iter().map(|ean| (ean, RefusalCode::OfferRejected));
     for (ean, code) in refusals.chain(rejected) {
         let refusal = Some(Refusal { code: code.as_u8(), day });
-        moved.extend(entries.get(ean).map(|entry| Entry { acknowledged: Acknowledged::Never, refused: refusal, ..*entry }));
+        moved.extend(entries.get(ean).map(|entry| Entry {
+            acknowledged: Acknowledged::Never,
+            refused: refusal,
+            ..*entry
+        }));
     }
     moved.sort_unstable_by_key(|entry| entry.ean);
     put(lane.store.as_ref(), lane.lease, &moved).await?;
@@ -123,7 +129,11 @@ fn sent(entry: &Entry) -> Option<Terms> {
 }
 
 /// Looks for EANs until they show with the terms that were sent, or patience ends.
-pub(super) async fn read_back(lane: &Lane<'_>, wanted: &[(Ean, Terms)], patience: Patience) -> Result<ReadBack, PassError> {
+pub(super) async fn read_back(
+    lane: &Lane<'_>,
+    wanted: &[(Ean, Terms)],
+    patience: Patience,
+) -> Result<ReadBack, PassError> {
     let mut open: BTreeMap<Ean, Terms> = wanted.iter().copied().collect();
     let mut last: BTreeMap<Ean, ProductOffer> = BTreeMap::new();
     let mut told = ReadBack::default();
@@ -133,7 +143,8 @@ pub(super) async fn read_back(lane: &Lane<'_>, wanted: &[(Ean, Terms)], patience
     loop {
         tokio::time::sleep(pause).await;
         let eans: Vec<Ean> = open.keys().copied().collect();
-        let answers = try_join_all(eans.chunks(MAX_READ_EANS).map(|chunk| lane.client.read_eans(lane.venue_id, chunk))).await?;
+        let answers =
+            try_join_all(eans.chunks(MAX_READ_EANS).map(|chunk| lane.client.read_eans(lane.venue_id, chunk))).await?;
         // Newest first: an older offer of the same EAN is not the one that upserts reach.
         let mut newest: BTreeMap<Ean, ProductOffer> = BTreeMap::new();
         for offer in answers.into_iter().flatten() {
@@ -179,7 +190,9 @@ fn shows(offer: &ProductOffer, terms: Terms) -> bool {
 
 fn sold_meanwhile(offer: &ProductOffer, terms: Terms) -> bool {
     match (offer.remaining, terms.quantity) {
-        (Quantity::Exactly(left), Quantity::Exactly(sent)) => offer.price == terms.price && left < sent && left + offer.booked >= sent,
+        (Quantity::Exactly(left), Quantity::Exactly(sent)) => {
+            offer.price == terms.price && left < sent && left + offer.booked >= sent
+        }
         _ => false,
     }
 }

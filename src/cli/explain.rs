@@ -50,8 +50,14 @@ impl Explain {
 }
 
 fn explain_code(context: &CliContext, thing: &str) -> bool {
-    let rule = REASONS.iter().find(|reason| reason.code == thing).map(|reason| (reason.code, reason.message, reason.message_fr));
-    let refusal = RefusalCode::ALL.iter().find(|code| code.code() == thing).map(|code| (code.code(), code.message(), code.message_fr()));
+    let rule = REASONS
+        .iter()
+        .find(|reason| reason.code == thing)
+        .map(|reason| (reason.code, reason.message, reason.message_fr));
+    let refusal = RefusalCode::ALL
+        .iter()
+        .find(|code| code.code() == thing)
+        .map(|code| (code.code(), code.message(), code.message_fr()));
     let Some((code, message, message_fr)) = rule.or(refusal) else { return false };
     context.output.json(&json!({ "event": "code", "code": code, "message": message, "message_fr": message_fr }));
     context.output.text(format!("{code}\n  {message}\n  {message_fr}"));
@@ -73,8 +79,15 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
             "last_success": state.last_success_at.map(show),
         }));
         let out = context.output;
-        out.text(format!("{ean} at {} (venue {})", connection.id, state.venue_id.or(connection.venue).unwrap_or_default()));
-        out.text(format!("  the shop says     {}", entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)));
+        out.text(format!(
+            "{ean} at {} (venue {})",
+            connection.id,
+            state.venue_id.or(connection.venue).unwrap_or_default()
+        ));
+        out.text(format!(
+            "  the shop says     {}",
+            entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)
+        ));
         let (name, terms) = acknowledged(&entry);
         out.text(format!("  pass Culture has  {} ({name})", terms.map_or_else(|| "nothing".to_owned(), tell)));
         if let Some(code) = refused {
@@ -127,11 +140,22 @@ fn verdict(entry: &Entry, held: bool) -> &'static str {
     }
 }
 
-async fn explain_quarantine(context: &CliContext, gateway: &Gateway, thing: &str, ean: Option<Ean>) -> Result<bool, CliError> {
+async fn explain_quarantine(
+    context: &CliContext,
+    gateway: &Gateway,
+    thing: &str,
+    ean: Option<Ean>,
+) -> Result<bool, CliError> {
     let rows = gateway.store.quarantine_by_key(thing, ean, MOST_ROWS).await?;
     for row in &rows {
         context.output.json(&object(row));
-        context.output.text(format!("{} at {}, {}: stayed behind ({})", row.key.as_deref().unwrap_or(thing), row.connection, place(row), row.code));
+        context.output.text(format!(
+            "{} at {}, {}: stayed behind ({})",
+            row.key.as_deref().unwrap_or(thing),
+            row.connection,
+            place(row),
+            row.code
+        ));
         context.output.text(format!("  {}", row.message));
         context.output.text(format!("  {}", row.message_fr));
     }

@@ -85,7 +85,16 @@ fn print(context: &CliContext, rows: &[QuarantineRow]) {
     }
     let table = rows
         .iter()
-        .map(|row| vec![row.connection.clone(), place(row), row.key.clone().unwrap_or_default(), row.code.clone(), row.message.clone(), row.message_fr.clone()])
+        .map(|row| {
+            vec![
+                row.connection.clone(),
+                place(row),
+                row.key.clone().unwrap_or_default(),
+                row.code.clone(),
+                row.message.clone(),
+                row.message_fr.clone(),
+            ]
+        })
         .collect();
     context.output.table(&["CONNECTION", "WHERE", "KEY", "CODE", "WHY", "POURQUOI"], table);
 }
@@ -126,7 +135,13 @@ async fn rejected(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> 
                     "event": "rejected", "connection": id, "key": entry.ean, "code": code.code(),
                     "message": code.message(), "message_fr": code.message_fr(),
                 }));
-                table.push(vec![id.clone(), entry.ean.to_string(), code.code().to_owned(), code.message().to_owned(), code.message_fr().to_owned()]);
+                table.push(vec![
+                    id.clone(),
+                    entry.ean.to_string(),
+                    code.code().to_owned(),
+                    code.message().to_owned(),
+                    code.message_fr().to_owned(),
+                ]);
             }
             context.output.table(&["CONNECTION", "EAN", "CODE", "WHY", "POURQUOI"], table);
         }

@@ -28,10 +28,12 @@ impl Serve {
             .as_ref()
             .map(|token| token.resolve(&config.base_dir))
             .transpose()
-            .map_err(|why| CliError::Configuration(vec![Problem { place: "server.admin_token".to_owned(), message: why.to_string() }]))?;
-        let listener = web::listen(config.server.listen)
-            .await
-            .map_err(|why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", config.server.listen)))?;
+            .map_err(|why| {
+            CliError::Configuration(vec![Problem { place: "server.admin_token".to_owned(), message: why.to_string() }])
+        })?;
+        let listener = web::listen(config.server.listen).await.map_err(|why| {
+            CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", config.server.listen))
+        })?;
         let address = listener.local_addr().map_err(|why| CliError::Failed(why.to_string()))?;
         listening(context, address);
 

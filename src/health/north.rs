@@ -18,13 +18,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn check_account(gateway: &Gateway, account: &str, connections: &[ConnectionRecord]) -> Result<Vec<ProbeRecord>, StoreError> {
+pub async fn check_account(
+    gateway: &Gateway,
+    account: &str,
+    connections: &[ConnectionRecord],
+) -> Result<Vec<ProbeRecord>, StoreError> {
     let subject = format!("passculture:{account}");
     let client = match gateway.client(account) {
         Ok(client) => client,
         Err(error) => {
             let evidence = match error {
-                OpenError::Configuration(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                OpenError::Configuration(problems) => {
+                    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+                }
                 other => other.to_string(),
             };
             let answer = Answer {
@@ -73,7 +79,11 @@ async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
         .map(|connection| connection.id.as_str())
         .collect();
     if missing.is_empty() {
-        return timed("venues", began.elapsed(), format!("{} venues are linked to this key, those of all connections among them", linked.len()));
+        return timed(
+            "venues",
+            began.elapsed(),
+            format!("{} venues are linked to this key, those of all connections among them", linked.len()),
+        );
     }
     Answer {
         probe: "venues",
@@ -98,15 +108,18 @@ fn skew(client: &Client) -> Answer {
 
 async fn budget(client: &Client) -> Answer {
     match client.budget_left().await {
-        Ok((wait, now)) if wait <= LONGEST_WAIT => {
-            Answer::healthy("budget", Duration::ZERO, format!("{now} requests could go at once, {} a minute", client.requests_per_minute()))
-        }
+        Ok((wait, now)) if wait <= LONGEST_WAIT => Answer::healthy(
+            "budget",
+            Duration::ZERO,
+            format!("{now} requests could go at once, {} a minute", client.requests_per_minute()),
+        ),
         Ok((wait, _)) => Answer {
             probe: "budget",
             verdict: Verdict::Degraded,
             latency: Duration::ZERO,
             evidence: format!("the next request must wait {} s", wait.as_secs()),
-            remedy: "wait; if it stays so, spread the connections over more time (`every`) or over a second key".to_owned(),
+            remedy: "wait; if it stays so, spread the connections over more time (`every`) or over a second key"
+                .to_owned(),
         },
         Err(error) => failing("budget", Duration::ZERO, &error),
     }
@@ -117,7 +130,13 @@ fn timed(probe: &'static str, latency: Duration, evidence: String) -> Answer {
         return Answer::healthy(probe, latency, evidence);
     }
     let evidence = format!("{evidence}; it took {} ms, more than {} ms", latency.as_millis(), SLOW.as_millis());
-    Answer { probe, verdict: Verdict::Degraded, latency, evidence, remedy: "pass Culture is slow; look at its status page".to_owned() }
+    Answer {
+        probe,
+        verdict: Verdict::Degraded,
+        latency,
+        evidence,
+        remedy: "pass Culture is slow; look at its status page".to_owned(),
+    }
 }
 
 fn failing(probe: &'static str, latency: Duration, error: &NorthError) -> Answer {

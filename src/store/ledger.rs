@@ -12,7 +12,7 @@ mod plan;
 #[cfg(test)]
 mod samples;
 
-use passerelle_contract::Ean;
+use passerelle_contract::{Cents, Ean, Quantity};
 
 pub use passerelle_contract::Terms;
 

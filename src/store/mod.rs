@@ -70,6 +70,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>>;
     /// Pauses or resumes; false when there is no such connection. Resuming makes a pass due at once.
     fn set_paused<'a>(&'a self, id: &'a str, paused: bool, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// Makes a pass due at once; false when there is no such connection.
+    fn make_due<'a>(&'a self, id: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Forgets a connection and everything keyed by it; false when there was none. Refused while somebody holds its lease.
     fn remove_connection<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// What is known of a connection; the default when nothing is.

@@ -24,12 +24,18 @@ pub struct Ran {
 impl Ran {
     /// The summary line.
     pub fn summary(&self) -> &Value {
-        self.lines.iter().rev().find(|line| line["event"] == "summary").unwrap_or_else(|| panic!("no summary in {self:#?}"))
+        self.lines
+            .iter()
+            .rev()
+            .find(|line| line["event"] == "summary")
+            .unwrap_or_else(|| panic!("no summary in {self:#?}"))
     }
 
     /// Some numbers of the summary.
     pub fn numbers(&self, keys: &[&str]) -> Vec<u64> {
-        keys.iter().map(|key| self.summary()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", self.summary()))).collect()
+        keys.iter()
+            .map(|key| self.summary()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", self.summary())))
+            .collect()
     }
 }
 
@@ -44,7 +50,8 @@ pub struct Shop {
 /// An EAN of the imprint 978-2-99, which publishes nothing.
 pub fn ean(number: u64) -> String {
     let body = format!("978299{number:06}");
-    let sum: u32 = body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
+    let sum: u32 =
+        body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
     format!("{body}{}", (10 - sum % 10) % 10)
 }
 

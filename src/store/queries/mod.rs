@@ -108,6 +108,17 @@ impl Store for Engine {
         read!(self, c => connections::one(c, id))
     }
 
+    fn make_due<'a>(&'a self, id: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        write!(self, c => async {
+            let found = connections::one(c, id).await?.is_some();
+            if found {
+                connections::make_due(c, id, now).await?;
+                self.wake(c, id).await?;
+            }
+            Ok(found)
+        })
+    }
+
     fn set_paused<'a>(&'a self, id: &'a str, paused: bool, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
         write!(self, c => async {
             let found = connections::set_paused(c, id, paused, now).await?;
