@@ -121,7 +121,7 @@ mod tests {
             (979_109_111_111, None, None),
             (979_023_180_235, None, None),
             (977_123_456_789, Some("Periodical"), Some("Periodical")),
-            (602_435_931_97, None, Some("NotABook")), // leading zero: 060…, a disc
+            (60_243_593_197, None, Some("NotABook")), // leading zero: 060…, a disc
             (370_055_178_288, None, Some("NotABook")),
             (273_075_743, Some("InternalCode"), Some("InternalCode")), // 000273075743
             (20_123_456_789, Some("InternalCode"), Some("InternalCode")),
