@@ -185,12 +185,10 @@ async fn any_sequence_of_changes_leaves_what_the_model_has(place: Place) {
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
-        let mut case = 0;
         let steps = prop::collection::vec(any_step(), 1..8);
         runner
             .run(&steps, |steps| {
-                case += 1;
-                let connection = format!("shop-{case}");
+                let connection = uuid::Uuid::new_v4().to_string();
                 runtime.block_on(async {
                     let mut store = place.open().await;
                     let lease = leased(&*store, &connection).await;
