@@ -13,7 +13,7 @@ use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Run;
 use crate::catalogue::progress::Progress;
 use crate::config::{Account, Config, Problem};
-use crate::passculture::{Client, ClientSettings};
+use crate::passculture::{Client, Settings};
 use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
 
@@ -29,7 +29,7 @@ pub struct Gateway {
     /// The clock.
     pub now: fn() -> Millis,
     base_dir: PathBuf,
-    clients: Mutex<BTreeMap<String, Arc<Client>>>,
+    clients: Mutex<BTreeMap<String, Client>>,
 }
 
 /// Why a command cannot begin.
@@ -116,14 +116,14 @@ impl Gateway {
         if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
     }
 
-    /// The client of an account; made once.
+    /// The client of an account, made once, with a request counter of its own.
     ///
     /// # Errors
     /// When the account is not configured or its key cannot be read.
-    pub fn client(&self, account: &str) -> Result<Arc<Client>, OpenError> {
+    pub fn client(&self, account: &str) -> Result<Client, OpenError> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(account) {
-            return Ok(Arc::clone(client));
+            return Ok(client.counting_anew());
         }
         let told = |place: String, message: String| OpenError::Configuration(vec![Problem::new(place, message)]);
         let Some(configured) = self.accounts.get(account) else {
@@ -136,17 +136,16 @@ impl Gateway {
             .api_key
             .resolve(&self.base_dir)
             .map_err(|why| told(format!("passculture ({account}).api_key"), why.to_string()))?;
-        let settings = ClientSettings {
+        let settings = Settings {
             account: account.to_owned(),
             base_url: configured.base_url.clone(),
-            api_key,
+            api_key: api_key.expose().into(),
             requests_per_minute: configured.requests_per_minute,
         };
-        let client = Client::new(settings, Arc::new(Arc::clone(&self.store)))
+        let client = Client::new(settings, Arc::new(Arc::clone(&self.store)), Arc::new(self.now))
             .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
-        let client = Arc::new(client);
-        clients.insert(account.to_owned(), Arc::clone(&client));
-        Ok(client)
+        clients.insert(account.to_owned(), client.clone());
+        Ok(client.counting_anew())
     }
 
     /// A stored connection.

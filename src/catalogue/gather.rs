@@ -255,7 +255,7 @@ impl Reading {
     ///
     /// # Errors
     /// When a run cannot be read back.
-    pub fn next(&mut self) -> io::Result<Option<Stated>> {
+    pub fn advance(&mut self) -> io::Result<Option<Stated>> {
         let Some(mut joined) = (match self.ahead.take() {
             Some(row) => Some(row),
             None => self.source.next()?,
@@ -341,7 +341,7 @@ mod tests {
 
     fn all(gathered: &Gathered) -> Vec<Stated> {
         let mut reading = gathered.read().unwrap();
-        std::iter::from_fn(|| reading.next().unwrap()).collect()
+        std::iter::from_fn(|| reading.advance().unwrap()).collect()
     }
 
     proptest! {

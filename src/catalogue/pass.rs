@@ -160,10 +160,9 @@ impl Run<'_> {
     ) -> Result<Report, PassError> {
         let began = Instant::now();
         let started_at = (self.now)();
-        let requests = self.client.requests_made();
         let mut report = self.report();
         let result = work(&mut report).await;
-        report.summary.requests = self.client.requests_made() - requests;
+        report.summary.requests = self.client.requests();
         report.summary.seconds = began.elapsed().as_secs_f64();
         let outcome = match &result {
             Ok(()) if report.summary.held > 0 => "held",

@@ -13,30 +13,30 @@ use crate::rules::products::{Judgement, VenueTerms, judge};
 use crate::store::{Lease, Store};
 
 /// Unreadable rows below this number never make a pass partial, whatever their share.
-pub const FEWEST_BAD_ROWS: u64 = 20;
+pub(super) const FEWEST_BAD_ROWS: u64 = 20;
 
 /// A pass that was read to its end.
 #[derive(Debug)]
-pub struct PassRead {
+pub(super) struct PassRead {
     /// Its rows in EAN order.
-    pub rows: Gathered,
+    pub(super) rows: Gathered,
     /// Rows read.
-    pub read: u64,
+    pub(super) read: u64,
     /// Rows kept.
-    pub kept: u64,
+    pub(super) kept: u64,
     /// How much it shows, after judging its share of unreadable rows.
-    pub completeness: Completeness,
+    pub(super) completeness: Completeness,
     /// What its last page said.
-    pub end: End,
+    pub(super) end: End,
     /// Sentences for the operator.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads a whole pass. Rows stream: memory holds one page and one run.
 ///
 /// # Errors
 /// The source's error, or a full disk.
-pub async fn read(
+pub(super) async fn read(
     mut pages: PageStream<'_, StockLine>,
     expectations: Expectations,
     venue: &VenueTerms,

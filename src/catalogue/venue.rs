@@ -12,7 +12,7 @@ const LOOK_UP_EVERY: Millis = 24 * 3600 * 1000;
 ///
 /// # Errors
 /// When pass Culture fails, or knows no such venue for this key.
-pub async fn resolve(
+pub(super) async fn resolve(
     client: &Client,
     connection: &ConnectionRecord,
     state: &mut ConnectionState,
@@ -35,6 +35,6 @@ pub async fn resolve(
 
 /// The venue's rules, as far as they are known.
 #[must_use]
-pub fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
+pub(super) fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
     VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref())
 }

@@ -2,10 +2,10 @@
 
 use passerelle_contract::{Completeness, Ean};
 
-use super::PassError;
 use super::gather::{Gathered, Stated};
 use super::plan::{Action, Tally, applied, decide};
-use crate::store::ledger::{self, Entry, Scan};
+use super::{PassError, put};
+use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
 
 /// Entries written in one go while a plan is applied.
@@ -15,7 +15,7 @@ const WRITE_AT_ONCE: usize = 16 * 1024;
 ///
 /// # Errors
 /// When the store or a sorted run cannot be read.
-pub async fn tally(
+pub(super) async fn tally(
     store: &dyn Store,
     connection: &str,
     rows: &Gathered,
@@ -35,7 +35,7 @@ pub async fn tally(
 ///
 /// # Errors
 /// When the store refuses, or the lease was lost.
-pub async fn apply(
+pub(super) async fn apply(
     store: &dyn Store,
     lease: &Lease,
     rows: &Gathered,
@@ -77,7 +77,7 @@ impl<'a> Merge<'a> {
         completeness: Completeness,
     ) -> Result<Self, PassError> {
         let mut reading = rows.read().map_err(PassError::Disk)?;
-        let ahead = reading.next().map_err(PassError::Disk)?;
+        let ahead = reading.advance().map_err(PassError::Disk)?;
         Ok(Self {
             scan: Scan::all(store, connection),
             reading,
@@ -137,7 +137,7 @@ impl<'a> Merge<'a> {
     }
 
     fn advance(&mut self) -> Result<(), PassError> {
-        self.ahead = self.reading.next().map_err(PassError::Disk)?;
+        self.ahead = self.reading.advance().map_err(PassError::Disk)?;
         Ok(())
     }
 }

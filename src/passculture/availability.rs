@@ -21,17 +21,20 @@ pub enum Availability {
     DroppedSilently,
     /// The bulk upsert named it in a 400.
     RejectedByUpsert,
+    /// The offer is there, and pass Culture's moderation rejected it: it is frozen.
+    OfferRejected,
 }
 
 impl Availability {
     /// Every verdict, for `explain` and the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Available,
         Self::NotFound,
         Self::SubcategoryNotAllowed,
         Self::NotCompliant,
         Self::DroppedSilently,
         Self::RejectedByUpsert,
+        Self::OfferRejected,
     ];
 
     /// The code as stored: 0 for available, 1 and up for refusals.
@@ -44,6 +47,7 @@ impl Availability {
             Self::NotCompliant => 3,
             Self::DroppedSilently => 4,
             Self::RejectedByUpsert => 5,
+            Self::OfferRejected => 6,
         }
     }
 
@@ -63,6 +67,7 @@ impl Availability {
             Self::NotCompliant => "NotCompliant",
             Self::DroppedSilently => "DroppedSilently",
             Self::RejectedByUpsert => "RejectedByUpsert",
+            Self::OfferRejected => "OfferRejected",
         }
     }
 
@@ -76,8 +81,18 @@ impl Availability {
     #[must_use]
     pub const fn stands_for(self) -> Duration {
         match self {
-            Self::NotFound => DAY,
+            // A drop without a reason may have been their hiccup.
+            Self::NotFound | Self::DroppedSilently => DAY,
             _ => DAY.saturating_mul(7),
+        }
+    }
+
+    /// [`Availability::stands_for`] in whole days.
+    #[must_use]
+    pub const fn stands_for_days(self) -> u16 {
+        match self {
+            Self::NotFound | Self::DroppedSilently => 1,
+            _ => 7,
         }
     }
 
@@ -99,6 +114,7 @@ impl Availability {
                 "pass Culture answered 204 for this EAN but no offer appeared: it was dropped without a word"
             }
             Self::RejectedByUpsert => "pass Culture refused this EAN's price, quantity or code with a 400",
+            Self::OfferRejected => "pass Culture's moderation rejected the offer: it is frozen and cannot be changed",
         }
     }
 
@@ -115,11 +131,12 @@ impl Availability {
                 "Cet article est exclu par les conditions générales du pass Culture, ou n'est pas encore paru."
             }
             Self::DroppedSilently => {
-                "Le pass Culture n'a pas créé l'offre de cet article, sans en donner la raison ; nous réessaierons dans une semaine."
+                "Le pass Culture n'a pas créé l'offre de cet article, sans en donner la raison ; nous réessaierons demain."
             }
             Self::RejectedByUpsert => {
                 "Le pass Culture a refusé le prix ou la quantité de cet article : vérifiez-les dans votre logiciel."
             }
+            Self::OfferRejected => "L'offre de cet article a été refusée par la modération du pass Culture.",
         }
     }
 }

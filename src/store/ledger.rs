@@ -12,7 +12,9 @@ mod plan;
 #[cfg(test)]
 mod samples;
 
-use passerelle_contract::{Cents, Ean, Quantity};
+use passerelle_contract::Ean;
+#[cfg(test)]
+use passerelle_contract::{Cents, Quantity};
 
 pub use passerelle_contract::Terms;
 

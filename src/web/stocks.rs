@@ -129,6 +129,8 @@ async fn serves(web: &Web, connection: &ConnectionRecord, venue: &str) -> Result
     Ok(web.gateway.store.state(&connection.id).await?.venue_id == Some(id))
 }
 
+// The error is the answer itself; this runs once a request.
+#[allow(clippy::result_large_err)]
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Response> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {

@@ -35,10 +35,10 @@ pub(super) async fn acquire(
             standing(&mut reader, connection).await?
         };
         let Some(standing) = standing else { return Ok(LeaseAnswer::NoSuchConnection) };
-        if let Some((by, until)) = standing.holder(now) {
-            if look > LOOKS || !is_dead(by) {
-                return Ok(LeaseAnswer::Held { by: by.clone(), until });
-            }
+        if let Some((by, until)) = standing.holder(now)
+            && (look > LOOKS || !is_dead(by))
+        {
+            return Ok(LeaseAnswer::Held { by: by.clone(), until });
         }
         let mut transaction = engine.begin().await?;
         let taken = take(&mut transaction, connection, &standing, owner, now.saturating_add(millis(ttl))).await?;
