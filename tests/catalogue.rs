@@ -2,6 +2,7 @@
 
 mod shop;
 
+use passerelle::sandbox::{Bookable, FaultEffect};
 use shop::{CONNECTION, Shop, csv_connection, ean};
 
 const COUNTS: [&str; 9] =
@@ -105,13 +106,13 @@ fn what_pass_culture_does_not_know_is_rejected_and_not_sent_again() {
     let again = shop.run(&["sync", CONNECTION]);
     assert_eq!((again.code, again.numbers(&["pushed", "rejected", "requests"])), (1, vec![0, 1, 0]));
     let explained = shop.run(&["explain", &ean(2)]);
-    assert_eq!(explained.lines[0]["refused"], "notFound", "{explained:#?}");
+    assert_eq!(explained.lines[0]["refused"], "NotFound", "{explained:#?}");
 }
 
 #[test]
 fn a_silent_drop_is_found_and_reported() {
     let shop = Shop::new(5);
-    shop.sandbox.drop_silently(&[ean(4)]);
+    shop.sandbox.drop_eans([ean(4).as_str()]);
     shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
     let sync = shop.run(&["sync", CONNECTION]);
     assert_eq!((sync.code, sync.numbers(&["pushed", "rejected"])), (1, vec![5, 1]), "{sync:#?}");
@@ -204,7 +205,7 @@ fn while_pass_culture_is_down_changes_add_up_to_one_push() {
     let shop = Shop::new(5);
     shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
     shop.sync(&[]);
-    shop.sandbox.fail_next("POST", "/public/offers/v1/products/ean", 500, 1_000);
+    shop.break_upserts(1_000, FaultEffect::ServerError);
     for copies in 2..4 {
         shop.write_rows((0..5).map(|number| (number, 1_000, copies)));
         let failed = shop.run(&["sync", CONNECTION]);
@@ -222,7 +223,7 @@ fn a_booking_between_two_passes_is_not_undone() {
     shop.write_rows([(0, 1_000, 3)]);
     shop.sync(&[]);
     let offer = shop.sandbox.offers()[0].offer_id;
-    shop.block_on(shop.sandbox.book("a@example.org", offer, 1)).unwrap();
+    shop.sandbox.book("a@example.org", Bookable::Offer(offer), 1).unwrap();
     assert_eq!(shop.online()[&ean(0)].1, Some(2));
     // The shop's software has not set the copy aside: the same file again changes nothing, and sends nothing.
     assert_eq!(shop.sync(&["pushed", "requests"]), [0, 0]);

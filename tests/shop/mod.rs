@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use passerelle::sandbox::{Sandbox, Seed};
+use passerelle::sandbox::{Fault, FaultEffect, Sandbox, Seed};
 use serde_json::{Value, json};
 
 pub const VENUE: i64 = 535;
@@ -130,9 +130,19 @@ impl Shop {
         self.run(&["sync", CONNECTION]).numbers(keys)
     }
 
+    /// The next `count` bulk upserts break this way.
+    pub fn break_upserts(&self, count: u32, effect: FaultEffect) {
+        let fault = Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
+        assert!(self.sandbox.inject(fault));
+    }
+
     /// What pass Culture sells of this venue: EAN → (cents, copies left).
     pub fn online(&self) -> std::collections::BTreeMap<String, (u32, Option<u32>)> {
-        self.sandbox.offers().into_iter().map(|offer| (offer.ean.clone(), (offer.price, offer.remaining))).collect()
+        self.sandbox
+            .offers()
+            .into_iter()
+            .filter_map(|offer| Some((offer.ean?, (offer.price_cents?, offer.remaining))))
+            .collect()
     }
 }
 
