@@ -142,7 +142,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("passculture", &["store"]),
     ("sandbox", &[]),
-    ("catalogue", &["rules", "store", "passculture", "gateway", "registry", "telemetry"]),
+    ("catalogue", &["rules", "store", "passculture"]),
+    ("gateway", &["store", "passculture", "catalogue", "registry", "telemetry"]),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
     ("web", &["store", "gateway", "catalogue", "health", "telemetry"]),
 ];

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::sandbox::listening;
 use super::{CliContext, CliError};
-use crate::catalogue::schedule;
 use crate::config::Problem;
+use crate::gateway::schedule;
 use crate::{telemetry, web};
 
 /// Runs the gateway.

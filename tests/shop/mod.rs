@@ -1,5 +1,5 @@
 //! A shop for whole-gateway tests: a folder, a sandbox pass Culture, and the real binary.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

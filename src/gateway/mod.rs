@@ -3,6 +3,8 @@
 //! Opening is cheap and offline but for the store. Secrets are read when the client or the adapter that needs them is made, so that
 //! a missing key of one account does not stop another's.
 
+pub mod schedule;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
