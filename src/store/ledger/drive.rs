@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
     pub async fn next_into(&mut self, entries: &mut Vec<Entry>) -> Result<bool, StoreError> {
         entries.clear();
         loop {
-            while let Some(page) = self.fetched.next() {
+            for page in self.fetched.by_ref() {
                 decode(&page, self.last, entries)?;
                 if let Some(last) = entries.last() {
                     self.last = Some(last.ean);

@@ -100,6 +100,9 @@ async fn connect(options: SqliteConnectOptions, place: &str) -> Result<SqlitePoo
 
 /// Makes the file with rights for its owner alone (SQLite gives its log the same), or sees that it may be written.
 fn create(path: &Path) -> Result<(), String> {
+    if path.as_os_str().is_empty() {
+        return Err("no file is named; write `sqlite:passerelle.db` in `[store] url`".to_owned());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Err(format!("there is no folder {}; make it, or name another in `[store] url`", folder.display()));
