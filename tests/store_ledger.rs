@@ -85,7 +85,7 @@ fn entry_of_kind(ean: Ean, kind: u8) -> Entry {
         _ => Acknowledged::Verified(terms),
     };
     let refused = kind.is_multiple_of(7).then_some(Refusal { code: 3, day: 20_000 });
-    Entry { ean, desired: (kind % 4 != 0).then_some(terms), acknowledged, refused }
+    Entry { ean, desired: (!kind.is_multiple_of(4)).then_some(terms), acknowledged, refused }
 }
 
 async fn perform(store: &dyn Store, lease: &Lease, model: &mut Model, step: &Step) {
