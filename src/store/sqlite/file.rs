@@ -63,6 +63,7 @@ fn options() -> SqliteConnectOptions {
         .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", LOG_LIMIT)
         .pragma("temp_store", "memory")
+    // Pages stay at 4 KiB: with 16 KiB a large ledger reads a quarter faster, but a small commit takes five times as long.
     // No mmap: mapped pages count as resident memory, and a disk error would be a signal instead of an error.
 }
 
