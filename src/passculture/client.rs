@@ -171,7 +171,9 @@ impl Client {
                 Ok(body) => return Ok(body),
                 Err(failure) => failure,
             };
-            let said = failure.retry_after.as_deref().and_then(|text| retry::retry_after(text, (self.shared.clock)()));
+            // A date is counted from the answer's own, so that a clock that is off here shortens no wait.
+            let answered_at = date.as_deref().and_then(retry::http_date).unwrap_or_else(|| (self.shared.clock)());
+            let said = failure.retry_after.as_deref().and_then(|text| retry::retry_after(text, answered_at));
             let stop = if failure.error.class == Class::RateLimited {
                 Some(self.stop_everybody(&mut failure, said).await)
             } else {
@@ -245,7 +247,7 @@ impl Client {
     async fn attempt(&self, call: &Call<'_>) -> Attempt {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let attempt = self.shared.transport.attempt(call).await;
+        let attempt = self.shared.transport.attempt(call, self.policy.longest_attempt).await;
         let took = started.elapsed();
         let outcome = match &attempt.result {
             Ok(_) => "ok",
