@@ -1,5 +1,7 @@
 //! The northbound client against a small server that answers by script, with the real store's budget.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
