@@ -270,6 +270,36 @@ async fn a_long_stop_is_reported_with_its_end_and_holds_for_every_process_of_the
 }
 
 #[tokio::test]
+async fn a_long_absence_is_not_waited_for_but_told() {
+    let headers = vec![("retry-after", "900".to_owned())];
+    let (client, script) = against([Reply::Plain(503, headers, "<html>back soon</html>".into())]).await;
+    let error = client.provider().await.unwrap_err();
+    assert_eq!((error.class, error.code), (Class::Transient, "ServerError"));
+    assert!(error.retry_at.unwrap() > now() + 800_000, "{error:?}");
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test]
+async fn at_180_a_minute_no_minute_has_more_than_190_requests() {
+    let store = memory().await;
+    let settings = Settings { requests_per_minute: 180, ..settings("http://127.0.0.1:9") };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::new(settings, Arc::new(store.clone()), Arc::new(now)).unwrap();
+    let (rate, burst) = client.rate_and_burst();
+    assert_eq!((rate, burst), (180, 10));
+    // Two greedy minutes, ten minutes after the last request, on a clock of our own.
+    let mut clock: Millis = 600_000;
+    let mut sent = Vec::new();
+    while clock < 720_000 {
+        let wait = store.take_budget("default", 1, rate, burst, clock).await.unwrap();
+        clock += Millis::try_from(wait.as_millis()).unwrap();
+        sent.push(clock);
+    }
+    let busiest = sent.iter().map(|from| sent.iter().filter(|at| (*from..from + 60_000).contains(*at)).count()).max();
+    assert!((185..=190).contains(&busiest.unwrap()), "{busiest:?}");
+}
+
+#[tokio::test]
 async fn a_cut_answer_is_asked_for_again_when_reading() {
     let (client, script) = against([Reply::Cut, json(200, PROVIDER)]).await;
     client.provider().await.unwrap();
