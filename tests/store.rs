@@ -1,5 +1,7 @@
 //! Connections, what is known of them, and leases: the same on both engines.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+
 mod support;
 
 use std::time::Duration;
@@ -26,6 +28,7 @@ on_both_engines!(
     a_connection_under_lease_is_not_removed_by_others,
     the_newest_hundred_passes_are_kept,
     a_held_plan_is_kept_until_it_is_cleared,
+    a_call_that_is_dropped_half_way_leaves_a_working_store,
 );
 
 async fn a_connection_is_created_once_then_unchanged(place: Place) {
@@ -330,4 +333,21 @@ async fn a_held_plan_is_kept_until_it_is_cleared(place: Place) {
     assert_eq!(store.held("shop").await.unwrap(), Some(plan));
     store.set_held(&lease, None).await.unwrap();
     assert_eq!(store.held("shop").await.unwrap(), None);
+}
+
+async fn a_call_that_is_dropped_half_way_leaves_a_working_store(place: Place) {
+    let store = place.open().await;
+    let lease = leased(&*store, "shop").await;
+    let mut dropped = 0;
+    for round in 1..300_u32 {
+        let state =
+            ConnectionState { failures: round, quarantine_digest: Some(round.into()), ..ConnectionState::default() };
+        let limit = Duration::from_micros(u64::from(round) * 20);
+        dropped += u32::from(tokio::time::timeout(limit, store.save_state(&lease, &state)).await.is_err());
+        let kept = store.state("shop").await.unwrap();
+        assert_eq!(kept.quarantine_digest.unwrap_or(0), u64::from(kept.failures), "all of it or nothing");
+    }
+    assert!(dropped > 0, "some calls are cut short");
+    store.save_state(&lease, &ConnectionState::default()).await.unwrap();
+    place.open().await.ping().await.unwrap();
 }

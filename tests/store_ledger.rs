@@ -1,5 +1,7 @@
 //! The packed stock ledger on both engines, against a naive model.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -83,7 +85,7 @@ fn entry_of_kind(ean: Ean, kind: u8) -> Entry {
         _ => Acknowledged::Verified(terms),
     };
     let refused = kind.is_multiple_of(7).then_some(Refusal { code: 3, day: 20_000 });
-    Entry { ean, desired: (kind % 4 != 0).then_some(terms), acknowledged, refused }
+    Entry { ean, desired: (!kind.is_multiple_of(4)).then_some(terms), acknowledged, refused }
 }
 
 async fn perform(store: &dyn Store, lease: &Lease, model: &mut Model, step: &Step) {

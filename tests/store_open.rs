@@ -1,5 +1,7 @@
 //! Opening stores: migrations, several processes, what people read when it fails; and wake-ups.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+
 mod support;
 
 use std::sync::Arc;

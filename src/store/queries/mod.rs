@@ -33,6 +33,7 @@ use crate::store::{
 type Connection = <Db as sqlx::Database>::Connection;
 
 /// Rows of one multi-row `INSERT`: ten columns stay well below SQLite's 32 766 and PostgreSQL's 65 535 parameters.
+/// Only full statements are kept prepared: the others differ each time.
 const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// Runs one query on a reading connection.
