@@ -1,8 +1,48 @@
-//! Passerelle: the gateway between cultural venues' own systems and pass Culture.
+//! Passerelle: the gateway between the systems that cultural venues already use and pass Culture.
 //!
-//! Being written.
+//! # The house
+//!
+//! Dependencies point down; a test reads the `use` lines to prove it.
+//!
+//! | Room | What it is for |
+//! |---|---|
+//! | [`cli`] | one file per command; says things to people |
+//! | [`web`] | routes: pushed stocks, admin API, liveness, metrics |
+//! | [`gateway`] | what every command works with, opened once |
+//! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
+//! | [`health`] | probes, verdicts, since when |
+//! | [`rules`] | facts → offers: pure |
+//! | [`store`] | the only place with SQL |
+//! | [`passculture`] | the northbound client, its budget, its wire types |
+//! | [`sandbox`] | a faithful fake pass Culture, for the demo, for integrators and for tests |
+//! | [`config`], [`registry`], [`telemetry`], [`clock`] | settings, the list of adapters, logs and metrics, the time |
+//!
+//! Vendors live in `adapters/`, each in a package of its own, behind the traits of `passerelle-contract`.
+//!
+//! # One EAN, from the shop to pass Culture
+//!
+//! 1. [`catalogue::schedule`] finds the shop's connection due and takes its lease; `passerelle sync` does the same by hand.
+//! 2. The adapter's `Source::pull` streams pages of `StockLine`; what cannot be read comes as `Row::Poison` with its line.
+//! 3. [`rules::products::judge`] keeps the line or tells why not; [`catalogue::gather`] sorts what is kept by EAN, on disk if it
+//!    must.
+//! 4. [`catalogue::plan::decide`] compares it with the ledger's entry ([`store::ledger::Entry`]); [`catalogue::guard::judge`] holds
+//!    the whole plan when it is too big to trust.
+//! 5. The entry's `desired` moves; then the lane of the venue sends it in a batch of at most 500, having asked whether pass
+//!    Culture takes it and having written that it is in flight.
+//! 6. It is read back, and `acknowledged` says `Verified`; or it was dropped in silence, and `refused` says why.
+//!
+//! Nothing remembers *changes*: at any moment the difference between `desired` and `acknowledged` is the work that is left.
 
+pub mod catalogue;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod gateway;
+pub mod health;
 pub mod passculture;
+pub mod registry;
 pub mod rules;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
+pub mod web;

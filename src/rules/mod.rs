@@ -1,1 +1,5 @@
-//! Facts → offers. Being written.
+//! Facts → offers: what may be offered on pass Culture, and on which terms. Pure; knows no vendor and no database.
+
+pub mod places;
+pub mod products;
+pub mod siret;

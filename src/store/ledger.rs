@@ -1,17 +1,25 @@
 //! The packed stock ledger: what should be on pass Culture and what it has acknowledged, for every EAN of a connection.
 //!
-//! Being written.
+//! Entries live in pages of at most [`PAGE_CAPACITY`], fixed width, one blob a page (`codec`). What changes in which page is
+//! decided without I/O (`plan`); reading and writing are a thin layer over the [`Store`](super::Store) (`drive`).
+//!
+//! Invariants: pages of a connection are sorted, do not overlap and are never empty; a page's counts are those of its
+//! entries; a damaged page is an error, never a smaller ledger.
 
-use passerelle_contract::{Cents, Ean, Quantity};
+mod codec;
+mod drive;
+mod plan;
+#[cfg(test)]
+mod samples;
 
-/// Price and quantity of one EAN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Unit price, at most 30 000 cents.
-    pub price: Cents,
-    /// At most 1 000 000, or unlimited.
-    pub quantity: Quantity,
-}
+use passerelle_contract::Ean;
+
+pub use passerelle_contract::Terms;
+
+pub use codec::PAGE_CAPACITY;
+pub use drive::{
+    EANS_PER_TRANSACTION, PAGES_PER_READ, PAGES_PER_TRANSACTION, Scan, Update, apply, find, modify, totals,
+};
 
 /// What pass Culture has said of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,64 @@ pub struct Entry {
     pub refused: Option<Refusal>,
 }
 
+impl Acknowledged {
+    /// The terms last sent, whatever came back.
+    #[must_use]
+    pub const fn terms(self) -> Option<Terms> {
+        match self {
+            Self::Never => None,
+            Self::InFlight(terms) | Self::Accepted(terms) | Self::Verified(terms) => Some(terms),
+        }
+    }
+}
+
+impl Entry {
+    /// Is there something to send? Desired and acknowledged state differ, and no refusal stands.
+    ///
+    /// Something in flight is always pending: nobody has acknowledged it. A withdrawn entry is settled when pass Culture
+    /// has acknowledged a quantity of 0, or was never sent anything.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        if self.refused.is_some() {
+            return false;
+        }
+        match (self.desired, self.acknowledged) {
+            (_, Acknowledged::InFlight(_)) => true,
+            (Some(desired), Acknowledged::Accepted(known) | Acknowledged::Verified(known)) => desired != known,
+            (None, Acknowledged::Accepted(known) | Acknowledged::Verified(known)) => known.is_live(),
+            (Some(_), Acknowledged::Never) => true,
+            (None, Acknowledged::Never) => false,
+        }
+    }
+
+    /// Was something sent that has not been read back yet?
+    #[must_use]
+    pub const fn is_unverified(&self) -> bool {
+        matches!(self.acknowledged, Acknowledged::InFlight(_) | Acknowledged::Accepted(_))
+    }
+
+    /// Should it be on sale: desired with a quantity above 0?
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.desired.is_some_and(Terms::is_live)
+    }
+}
+
+/// Sums over entries: of a page, of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All entries.
+    pub entries: u64,
+    /// Those that should be on sale ([`Entry::is_live`]).
+    pub live: u64,
+    /// Those with something to send ([`Entry::is_pending`]).
+    pub pending: u64,
+    /// Those sent and not read back ([`Entry::is_unverified`]).
+    pub unverified: u64,
+    /// Those pass Culture does not take.
+    pub refused: u64,
+}
+
 /// A page as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPage {
@@ -59,6 +125,43 @@ pub struct StoredPage {
     pub pending: u32,
     /// Entries accepted or in flight, not yet read back.
     pub unverified: u32,
+    /// Entries that should be on sale: desired with a quantity above 0.
+    pub live: u32,
+    /// Entries that pass Culture does not take.
+    pub refused: u32,
     /// The entries, fixed width, in EAN order.
     pub blob: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn terms(price: u32, quantity: u32) -> Terms {
+        Terms { price: Cents(price), quantity: Quantity::Exactly(quantity) }
+    }
+
+    #[test]
+    fn what_is_pending_and_what_is_unverified() {
+        use Acknowledged::{Accepted, InFlight, Never, Verified};
+        let (a, b, gone) = (terms(990, 3), terms(990, 2), terms(990, 0));
+        for (desired, acknowledged, pending, unverified) in [
+            (Some(a), Never, true, false),
+            (Some(a), InFlight(a), true, true),
+            (Some(a), Accepted(a), false, true),
+            (Some(a), Verified(a), false, false),
+            (Some(a), Accepted(b), true, true),
+            (Some(a), Verified(b), true, false),
+            (None, Never, false, false),
+            (None, InFlight(gone), true, true),
+            (None, Verified(a), true, false),
+            (None, Accepted(gone), false, true),
+            (None, Verified(gone), false, false),
+        ] {
+            let mut entry = Entry { ean: Ean::MIN, desired, acknowledged, refused: None };
+            assert_eq!((entry.is_pending(), entry.is_unverified()), (pending, unverified), "{entry:?}");
+            entry.refused = Some(Refusal { code: 1, day: 1 });
+            assert_eq!((entry.is_pending(), entry.is_unverified()), (false, unverified), "{entry:?}");
+        }
+    }
 }

@@ -1,252 +1,50 @@
 //! The only place with SQL: one interface, two engines.
 //!
 //! SQLite is the default and needs no set-up; PostgreSQL carries several nodes. Both pass the same tests
-//! (`tests/store.rs`), and nothing outside this room knows which one is behind.
+//! (`tests/store.rs`), and nothing outside this room knows which one is behind. The queries are written once
+//! (`queries/`) and compiled for each engine; `sqlite/` and `postgres/` hold what really differs.
 //!
 //! Invariants: every write of a connection's state names the [`Lease`] it is made under and is refused when that lease is
 //! no longer the newest ([`StoreError::Fenced`]); no transaction is ever open while anything but the database is called;
 //! time comes in as an argument (milliseconds since 1970, UTC), never from the database's clock.
 
+mod budget;
+mod error;
+mod lease;
 pub mod ledger;
+mod open;
+mod owner;
+mod postgres;
+mod records;
+mod sqlite;
+mod turns;
 
 use std::time::Duration;
 
 use passerelle_contract::{BoxFuture, Ean};
-use serde::{Deserialize, Serialize};
 
-use ledger::StoredPage;
+pub use error::StoreError;
+pub use lease::{Lease, LeaseAnswer, Owner};
+pub use ledger::{StoredPage, Totals};
+pub use open::open;
+pub use owner::is_dead;
+pub use records::{
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
+    QuarantineRow,
+};
+pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
 
-/// What can go wrong in the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another worker has taken the connection over; what was being done must stop.
-    #[error("the lease of `{connection}` was taken over; this pass stops")]
-    Fenced {
-        /// The connection.
-        connection: String,
-    },
-    /// The database cannot be opened or reached, or is busy beyond its time limit.
-    #[error("the store at {place} is not available: {why}")]
-    Unavailable {
-        /// Engine and place, without credentials.
-        place: String,
-        /// What the engine said.
-        why: String,
-    },
-    /// The store was written by a newer release than this one can read, or is damaged.
-    #[error("the store cannot be read: {0}")]
-    Corrupt(String),
-    /// Anything else the engine refused.
-    #[error("the store refused a statement: {0}")]
-    Engine(#[source] sqlx::Error),
-}
-
-/// A connection as it was applied.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConnectionRecord {
-    /// The connection's id, unique.
-    pub id: String,
-    /// The adapter's id in the registry.
-    pub adapter: String,
-    /// pass Culture account name (`default` unless said).
-    pub account: String,
-    /// pass Culture venue id, when the configuration names it.
-    pub venue: Option<i64>,
-    /// SIRET or RIDET the venue is looked up by, when the configuration names it.
-    pub siret: Option<String>,
-    /// Seconds between two scheduled passes.
-    pub every_seconds: u32,
-    /// `[connection.settings]` as written: secrets only by reference.
-    pub settings: serde_json::Value,
-    /// The folder against which relative paths in settings are read.
-    pub base_dir: String,
-    /// May this connection's vendor live on a private address?
-    pub allow_private_addresses: bool,
-    /// Paused by an operator: not scheduled, refused by `sync`.
-    pub paused: bool,
-}
-
-/// What applying a connection did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// It is new.
-    Created,
-    /// It existed; these fields changed (`settings.path`, `every`, …).
-    Changed(Vec<String>),
-    /// Nothing to do.
-    Unchanged,
-}
-
-/// What the gateway has learnt of a connection since it was applied.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ConnectionState {
-    /// pass Culture venue id, resolved.
-    pub venue_id: Option<i64>,
-    /// The venue's postal code, for its price ceiling and time zone.
-    pub postal_code: Option<String>,
-    /// When the venue was last looked up.
-    pub venue_checked_at: Option<Millis>,
-    /// Where the next delta starts.
-    pub cursor: Option<String>,
-    /// When the last pass that was applied ended.
-    pub last_success_at: Option<Millis>,
-    /// When the last complete snapshot was applied.
-    pub last_snapshot_at: Option<Millis>,
-    /// When the next scheduled pass is due.
-    pub due_at: Millis,
-    /// Passes failed since the last success.
-    pub failures: u32,
-    /// The last failure, as a sentence with its code.
-    pub last_error: Option<String>,
-    /// Fingerprint of the quarantine as stored, so that an unchanged one is not written again.
-    pub quarantine_digest: Option<u64>,
-}
-
-/// A plan that the guard held.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HeldPlan {
-    /// When it was first held.
-    pub since: Millis,
-    /// Fingerprint of what it would do; an agreeing snapshot has the same.
-    pub digest: u64,
-    /// Codes of the reasons (`EmptySnapshot`, `MassWithdrawal`, …).
-    pub reasons: Vec<String>,
-    /// The sentence for operators.
-    pub message: String,
-    /// The sentence for booksellers, in French.
-    pub message_fr: String,
-    /// Snapshots that agreed so far, the first included.
-    pub agreeing: u32,
-}
-
-/// Who holds a lease: enough to find the process, and to know that it is dead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    /// New for every process start.
-    pub id: String,
-    /// Machine (boot id, so that a restarted machine is another one).
-    pub host: String,
-    /// Process id.
-    pub pid: u32,
-    /// Start time of the process in clock ticks since boot, so that a reused pid is another process.
-    pub started: u64,
-    /// What it is doing, for people: `sync`, `serve`.
-    pub purpose: String,
-}
-
-/// The right to move one connection's state, until it expires or is taken over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The connection.
-    pub connection: String,
-    /// Rises with every new holder; writes under an older one are refused.
-    pub fence: i64,
-    /// The holder.
-    pub owner: Owner,
-}
-
-/// Answer to asking for a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseAnswer {
-    /// It is ours.
-    Granted(Lease),
-    /// Somebody alive has it.
-    Held {
-        /// Who.
-        by: Owner,
-        /// When it runs out unless renewed.
-        until: Millis,
-    },
-    /// There is no such connection.
-    NoSuchConnection,
-}
-
-/// A row that stayed behind, as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantineRow {
-    /// The connection.
-    pub connection: String,
-    /// Its place among the rows of the pass, from 0: the order in which they are listed.
-    pub ordinal: u64,
-    /// Physical line, when the source is a file.
-    pub line: Option<u64>,
-    /// Page and entry, when the source is an API.
-    pub entry: Option<(u32, u32)>,
-    /// The vendor's key as written.
-    pub key: Option<String>,
-    /// The EAN, when it could be read.
-    pub ean: Option<Ean>,
-    /// Stable code.
-    pub code: String,
-    /// English sentence.
-    pub message: String,
-    /// French sentence.
-    pub message_fr: String,
-}
-
-/// One run of a source, as remembered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PassRecord {
-    /// The connection.
-    pub connection: String,
-    /// When it began.
-    pub started_at: Millis,
-    /// When it ended.
-    pub ended_at: Millis,
-    /// `done`, `held` or `failed`.
-    pub outcome: String,
-    /// The summary line, as printed.
-    pub summary: serde_json::Value,
-}
-
-/// The last verdict of one probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeRecord {
-    /// Connection id, or `passculture:ACCOUNT`.
-    pub subject: String,
-    /// Probe name.
-    pub probe: String,
-    /// `healthy`, `degraded`, `failing` or `unknown`.
-    pub verdict: String,
-    /// Since when it has this verdict.
-    pub since: Millis,
-    /// When it was last asked.
-    pub checked_at: Millis,
-    /// How long the answer took.
-    pub latency_ms: u64,
-    /// What was seen.
-    pub evidence: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-/// A body that a vendor's software posted, stored before it was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inbound {
-    /// Rises with arrival, per store.
-    pub id: i64,
-    /// The connection it is for.
-    pub connection: String,
-    /// When it came.
-    pub received_at: Millis,
-    /// Does it replace everything?
-    pub snapshot: bool,
-    /// The body as posted.
-    pub body: Vec<u8>,
-}
-
-/// pass Culture's verdict on an EAN, shared by all venues of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AvailabilityRow {
-    /// The EAN.
-    pub ean: Ean,
-    /// A code of `passculture::Availability`.
-    pub verdict: u8,
-    /// When it was asked.
-    pub checked_at: Millis,
+/// Tells when something may have become due. Spurious wake-ups happen, missed ones can (a broken connection, another
+/// process with the same SQLite file): poll behind it.
+pub trait WakeUps: Send {
+    /// Waits until something may have become due. May be dropped and called again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database cannot be listened to; wait a little before asking again.
+    fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// The store. Every method is one short transaction.
@@ -299,7 +97,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn release_lease<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>>;
 
     // ── stock ledger (see `ledger`) ──────────────────────────────────────────────────────────────────────────────────
-    /// At most `limit` pages in EAN order, beginning with the page that holds or follows `from`.
+    /// At most `limit` pages in EAN order, beginning with the last one that begins at or before `from` (the page that holds
+    /// `from` if any does; its first entries may be smaller).
     fn ledger_pages<'a>(
         &'a self,
         connection: &'a str,
@@ -313,6 +112,24 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         from: Ean,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<StoredPage>, StoreError>>;
+    /// First EANs of at most `limit` pages; begins as `ledger_pages` does.
+    fn ledger_index<'a>(
+        &'a self,
+        connection: &'a str,
+        from: Ean,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Ean>, StoreError>>;
+    /// The pages that begin with `firsts`, in EAN order; missing ones are left out.
+    fn ledger_pages_at<'a>(
+        &'a self,
+        connection: &'a str,
+        firsts: &'a [Ean],
+    ) -> BoxFuture<'a, Result<Vec<StoredPage>, StoreError>>;
+    /// Sums over the pages, without reading them.
+    fn ledger_totals<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Totals, StoreError>>;
+    /// Waits until no other task of this process changes the connection's ledger (other processes are kept out by the
+    /// lease). Whoever reads pages in order to write them back holds it meanwhile; `ledger::modify` does.
+    fn ledger_turn<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, LedgerTurn>;
     /// Removes the pages that begin with `remove`, then writes `pages`, in one transaction.
     fn save_ledger<'a>(
         &'a self,
@@ -415,4 +232,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn record_probe<'a>(&'a self, probe: &'a ProbeRecord) -> BoxFuture<'a, Result<ProbeRecord, StoreError>>;
     /// The last verdicts, of one subject or of all.
     fn probes<'a>(&'a self, subject: Option<&'a str>) -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>>;
+    /// Changes of verdict of one subject, newest first.
+    fn probe_history<'a>(&'a self, subject: &'a str, limit: u32)
+    -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>>;
+
+    // ── wake-ups ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    /// Wakes when `store_inbound`, `apply_connection` or `set_paused` made something due: on PostgreSQL from any node, on
+    /// SQLite from this process.
+    fn wake_ups(&self) -> Box<dyn WakeUps>;
 }

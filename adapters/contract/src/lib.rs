@@ -22,4 +22,4 @@ pub use source::{
     Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
     Source,
 };
-pub use value::{Cents, Ean, EanError, Quantity};
+pub use value::{Cents, Ean, EanError, Quantity, Terms};

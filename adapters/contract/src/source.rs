@@ -49,11 +49,13 @@ pub struct Expectations {
     pub max_withdraw_ratio: Option<f64>,
     /// A snapshot with fewer good rows than this is held. 0 means no minimum.
     pub min_rows: u64,
+    /// Copies of every reference that the shop keeps for the people who walk in; taken off after duplicates are joined.
+    pub keep_back: u32,
 }
 
 impl Default for Expectations {
     fn default() -> Self {
-        Self { duplicates: Duplicates::Last, max_bad_ratio: 0.05, max_withdraw_ratio: None, min_rows: 0 }
+        Self { duplicates: Duplicates::Last, max_bad_ratio: 0.05, max_withdraw_ratio: None, min_rows: 0, keep_back: 0 }
     }
 }
 
@@ -125,6 +127,9 @@ pub trait PushIntake: Send + Sync {
     /// # Errors
     /// [`IntakeError`] when the vendor's contract refuses the body.
     fn read(&self, body: &[u8]) -> Result<Page<StockLine>, IntakeError>;
+
+    /// Is this the bearer token of this connection? Compared in constant time.
+    fn accepts_token(&self, presented: &str) -> bool;
 
     /// Largest body accepted, in bytes.
     fn max_body_bytes(&self) -> usize;

@@ -133,6 +133,23 @@ pub enum Quantity {
     Unlimited,
 }
 
+/// Price and quantity on which an item is for sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Unit price, VAT included.
+    pub price: Cents,
+    /// What can still be sold.
+    pub quantity: Quantity,
+}
+
+impl Terms {
+    /// Is there anything left to sell?
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        self.quantity != Quantity::Exactly(0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use passerelle_contract::SettingProblem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use subtle::ConstantTimeEq as _;
 
 /// Longest secret that is read, in bytes: a PEM bundle fits, a wrong file does not.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -87,6 +88,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Is this the secret? Takes the same time wherever the first difference is.
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        self.expose().as_bytes().ct_eq(presented.as_bytes()).into()
     }
 }
 

@@ -1,0 +1,243 @@
+//! The only way a vendor's package reaches the network.
+//!
+//! A [`Client`] talks to one vendor: it opens no door into the gateway's own network (checked for literal addresses, at
+//! name resolution and at every redirect), keeps few requests in flight to one host, and gives every answer a deadline
+//! and a size. Reads only; effects will have their own entry, since they may not be repeated.
+//!
+//! Proxies of the environment are not used: a proxy resolves names itself, out of sight of the address check.
+//!
+//! Invariant: whatever the other side does, a call ends within [`Config::total_timeout`] plus
+//! [`Config::request_timeout`], holds at most the body limit in memory, and its error text has no query string, no
+//! credential and no body of unbounded length.
+
+mod address;
+mod answer;
+mod decode;
+mod error;
+mod lane;
+mod retry;
+
+use std::time::Duration;
+
+use passerelle_contract::{AdapterError, Class, Context};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+pub use address::is_public;
+pub use answer::{Answer, Download};
+pub use error::excerpt;
+pub use lane::Lane;
+pub use retry::{RETRY_BUDGET, RetryBudget};
+
+use crate::secret::Secret;
+
+/// Redirects followed in one call.
+pub const MAX_REDIRECTS: usize = 5;
+
+/// How one vendor is talked to. Start from [`Config::new`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the vendor lives. Credentials go to this origin and to no other.
+    pub base: Url,
+    /// The value of `Authorization`, if the vendor wants one.
+    pub authorization: Option<Secret>,
+    /// May the vendor live on a loopback, private or link-local address?
+    pub allow_private_addresses: bool,
+    /// May a public address be talked to without TLS? Off by default: credentials and stock would travel in clear. A
+    /// private address that is allowed at all may always be: nothing leaves the house.
+    pub allow_plain_http: bool,
+    /// Requests in flight to the vendor's host, counted over all connections of this process.
+    pub concurrency: u32,
+    /// Time for name, TCP and TLS.
+    pub connect_timeout: Duration,
+    /// Time until the answer's head, and between two pieces of its body.
+    pub request_timeout: Duration,
+    /// Time for one whole call, redirects and body included.
+    pub total_timeout: Duration,
+    /// Largest body, in bytes, both as sent and once decompressed.
+    pub max_body_bytes: u64,
+}
+
+impl Config {
+    /// Defaults that suit a JSON API: one request at a time, 10 s to connect, 60 s to answer, 120 s in all, 16 MiB.
+    #[must_use]
+    pub fn new(base: Url, context: &Context) -> Self {
+        Self {
+            base,
+            authorization: None,
+            allow_private_addresses: context.allow_private_addresses,
+            allow_plain_http: false,
+            concurrency: 1,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_secs(120),
+            max_body_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// One read.
+#[derive(Clone, Debug)]
+pub struct Get {
+    /// What is being done, for messages: `list stocks`.
+    pub operation: &'static str,
+    /// Where.
+    pub url: Url,
+    /// Headers besides user agent, encoding and credentials.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Read this much of the body and drop the rest, instead of refusing a longer one.
+    pub only_first_bytes: Option<u64>,
+    /// Which queue it waits in.
+    pub lane: Lane,
+}
+
+impl Get {
+    /// A read of a whole body, in the lane of ordinary work.
+    #[must_use]
+    pub fn new(operation: &'static str, url: Url) -> Self {
+        Self { operation, url, headers: Vec::new(), only_first_bytes: None, lane: Lane::Work }
+    }
+
+    /// The same read for a probe: it does not queue behind a pass, and reads the start of the body only.
+    #[must_use]
+    pub const fn probing(mut self, only_first_bytes: u64) -> Self {
+        self.only_first_bytes = Some(only_first_bytes);
+        self.lane = Lane::Probe;
+        self
+    }
+}
+
+/// Talks to one vendor. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    config: Config,
+    inner: reqwest::Client,
+}
+
+impl Client {
+    /// Checks the base address and prepares the client. Opens no connection.
+    ///
+    /// # Errors
+    /// Class `Settings`: `BadAddress`, `PlainHttp`, `PrivateAddress`; class `Unsupported`: `NoTls` when this machine has
+    /// no usable store of root certificates.
+    pub fn new(config: Config) -> Result<Self, AdapterError> {
+        // The first caller in the process wins; the provider is the same everywhere.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        address::check(&config.base, &config, "read the settings")?;
+        let inner = reqwest::Client::builder()
+            .user_agent(concat!("passerelle/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(config.connect_timeout)
+            .dns_resolver(address::GuardedResolver { allow_private: config.allow_private_addresses })
+            .build()
+            .map_err(|error| {
+                AdapterError::new(
+                    Class::Unsupported,
+                    "NoTls",
+                    "prepare HTTPS",
+                    "no HTTPS client can be made on this machine; install its root certificates (ca-certificates)",
+                )
+                .caused_by(error.without_url())
+            })?;
+        Ok(Self { config, inner })
+    }
+
+    /// How this client talks.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Makes one call and reads its body. Any status is an answer: see [`Answer::refused`] for the usual meanings.
+    ///
+    /// # Errors
+    /// Transport only: `DnsFailed`, `Unreachable`, `TlsFailed`, `TimedOut`, `TooSlow`, `BodyCut`, `BodyTooLarge`,
+    /// `BadEncoding`, `PrivateAddress`, `PlainHttp`, `BadRedirect`.
+    pub async fn get(&self, get: &Get) -> Result<Answer, AdapterError> {
+        self.open(get).await?.whole().await
+    }
+
+    /// As [`Client::get`], trying again after network errors, 408, 429 and 5xx while the pass's budget lasts: first within
+    /// 1 s, then at growing distances, or exactly when the vendor says if that fits.
+    ///
+    /// # Errors
+    /// Those of the last attempt. A status that stays is an answer.
+    pub async fn get_with_retry(&self, get: &Get, budget: &RetryBudget) -> Result<Answer, AdapterError> {
+        retry::run(budget, || self.get(get)).await
+    }
+
+    /// Makes one call and leaves its body to be read piece by piece. Holds a place in the lane until it is dropped.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn open(&self, get: &Get) -> Result<Download, AdapterError> {
+        let place = lane::enter(&self.config.base, get.lane, self.config.concurrency).await;
+        // The clock starts once it is our turn: waiting in the lane says nothing about the vendor.
+        let started = Instant::now();
+        let deadline = started + self.config.total_timeout;
+        let mut url = get.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            address::check(&url, &self.config, get.operation)?;
+            let response = self.send(get, &url, deadline).await?;
+            match next_hop(&response, &url, get.operation)? {
+                Some(next) => url = next,
+                None => return Download::new(response, get, &self.config, started, place),
+            }
+        }
+        Err(bad_redirect(get.operation, &get.url, format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    async fn send(&self, get: &Get, url: &Url, deadline: Instant) -> Result<reqwest::Response, AdapterError> {
+        let mut request = self.inner.get(url.clone()).header(ACCEPT_ENCODING, "gzip");
+        let at_home = url.origin() == self.config.base.origin();
+        for (name, value) in &get.headers {
+            if at_home || !value.is_sensitive() {
+                request = request.header(name, value);
+            }
+        }
+        if let (true, Some(secret)) = (at_home, &self.config.authorization) {
+            request = request.header(AUTHORIZATION, authorization(secret, get.operation)?);
+        }
+        let wait = timeout(self.config.request_timeout, request.send());
+        match timeout_at(deadline, wait).await {
+            Ok(Ok(Ok(response))) => Ok(response),
+            Ok(Ok(Err(error))) => Err(error::classify(error, get.operation, url)),
+            Ok(Err(_)) | Err(_) => Err(error::timed_out(get.operation, url, self.config.request_timeout)),
+        }
+    }
+}
+
+fn authorization(secret: &Secret, operation: &str) -> Result<HeaderValue, AdapterError> {
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| {
+        let text = "the credential has characters that no HTTP header can carry (a line break inside it?)";
+        AdapterError::new(Class::Settings, "BadCredential", operation, text)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Where a redirect leads, `None` when the answer is not one.
+fn next_hop(response: &reqwest::Response, from: &Url, operation: &str) -> Result<Option<Url>, AdapterError> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let target = target.ok_or_else(|| bad_redirect(operation, from, "a redirect that says not where to".to_owned()))?;
+    let next = from
+        .join(target)
+        .map_err(|_| bad_redirect(operation, from, "a redirect to something that is no address".to_owned()))?;
+    if from.scheme() == "https" && next.scheme() != "https" {
+        return Err(bad_redirect(operation, from, "a redirect from https to plain http".to_owned()));
+    }
+    Ok(Some(next))
+}
+
+fn bad_redirect(operation: &str, from: &Url, what: String) -> AdapterError {
+    let context = format!("{} answered with {what}; set the final address in the settings", error::shown(from));
+    AdapterError::new(Class::VendorFault, "BadRedirect", operation, context)
+}
+
+#[cfg(test)]
+mod tests;

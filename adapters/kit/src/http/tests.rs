@@ -1,0 +1,247 @@
+//! The client against a server that answers with raw bytes.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+type Served = Arc<Mutex<Vec<String>>>;
+
+/// Answers the n-th connection with the n-th script (the last one again and again), and keeps the requests.
+async fn server(scripts: Vec<Vec<u8>>, endless: Option<&'static [u8]>) -> (Url, Served) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let served = Served::default();
+    let log = Arc::clone(&served);
+    tokio::spawn(async move {
+        for turn in 0.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let script = scripts[turn.min(scripts.len() - 1)].clone();
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let request = read_head(&mut socket).await;
+                log.lock().unwrap().push(request);
+                let _ = socket.write_all(&script).await;
+                while let Some(piece) = endless {
+                    if socket.write_all(piece).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(if piece.len() < 10 { 20 } else { 0 })).await;
+                }
+                let _ = socket.shutdown().await;
+            });
+        }
+    });
+    (base, served)
+}
+
+async fn read_head(socket: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut piece = [0; 1024];
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+        match socket.read(&mut piece).await {
+            Ok(0) | Err(_) => break,
+            Ok(n) => head.extend_from_slice(&piece[..n]),
+        }
+    }
+    String::from_utf8_lossy(&head).to_lowercase()
+}
+
+fn config(base: &Url) -> Config {
+    let context = Context { allow_private_addresses: true, ..Context::default() };
+    Config { concurrency: 4, ..Config::new(base.clone(), &context) }
+}
+
+fn client(base: &Url, change: impl FnOnce(&mut Config)) -> Client {
+    let mut config = config(base);
+    change(&mut config);
+    Client::new(config).unwrap()
+}
+
+fn plain(status: &str, extra: &str, body: &[u8]) -> Vec<u8> {
+    let mut all =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{extra}\r\n", body.len()).into_bytes();
+    all.extend_from_slice(body);
+    all
+}
+
+async fn code(client: &Client, url: &Url) -> &'static str {
+    client.get(&Get::new("test", url.clone())).await.unwrap_err().code
+}
+
+#[tokio::test]
+async fn a_plain_answer_is_read_and_the_evidence_has_no_query() {
+    let (base, served) = server(vec![plain("200 OK", "", b"{}")], None).await;
+    let url = base.join("stocks?token=kanari").unwrap();
+    let answer = client(&base, |_| ()).get(&Get::new("test", url)).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()));
+    assert!(answer.saw().contains("/stocks answered 200") && !answer.saw().contains("kanari"), "{}", answer.saw());
+    let request = served.lock().unwrap()[0].clone();
+    assert!(request.contains(concat!("user-agent: passerelle/", env!("CARGO_PKG_VERSION"))), "{request}");
+}
+
+#[tokio::test]
+async fn a_loopback_address_is_refused_unless_allowed_by_literal_and_by_name() {
+    for host in ["127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1", "[::ffff:10.0.0.1]", "169.254.169.254"] {
+        let base = Url::parse(&format!("https://{host}:9/")).unwrap();
+        let refused = Client::new(Config::new(base, &Context::default())).unwrap_err();
+        assert_eq!((refused.code, refused.class), ("PrivateAddress", Class::Settings), "{host}");
+    }
+    // The resolver itself, as a rebinding name would meet it.
+    let resolver = address::GuardedResolver { allow_private: false };
+    let name = "localhost".parse().unwrap();
+    let refused = reqwest::dns::Resolve::resolve(&resolver, name).await.err().unwrap();
+    assert!(refused.downcast_ref::<address::NameProblem>().is_some());
+}
+
+#[test]
+fn a_hop_is_checked_like_a_first_address() {
+    let closed = Config::new(Url::parse("https://shop.example/").unwrap(), &Context::default());
+    let code = |url: &str| address::check(&Url::parse(url).unwrap(), &closed, "test").err().map(|error| error.code);
+    assert_eq!(code("https://10.0.0.1/"), Some("PrivateAddress"));
+    assert_eq!(code("http://shop.example/"), Some("PlainHttp"));
+    assert_eq!(code("file:///etc/passwd"), Some("BadAddress"));
+    assert_eq!(code("https://other.example/"), None);
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_redirect_to_another_origin() {
+    let (other, other_served) = server(vec![plain("200 OK", "", b"there")], None).await;
+    let hop = plain("302 Found", &format!("Location: {other}x\r\n"), b"");
+    let (base, served) = server(vec![hop], None).await;
+    let client = client(&base, |config| config.authorization = Some(Secret::new("Basic kanari")));
+    let answer = client.get(&Get::new("test", base.clone())).await.unwrap();
+    assert_eq!(answer.body, b"there");
+    assert!(served.lock().unwrap()[0].contains("authorization: basic kanari"));
+    assert!(!other_served.lock().unwrap()[0].contains("kanari"));
+    assert!(!format!("{client:?} {answer:?}").contains("kanari"));
+}
+
+#[tokio::test]
+async fn redirects_end() {
+    let (base, served) = server(vec![plain("301 Moved", "Location: /again\r\n", b"")], None).await;
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BadRedirect");
+    assert_eq!(served.lock().unwrap().len(), MAX_REDIRECTS + 1);
+    let (base, _) = server(vec![plain("302 Found", "", b"")], None).await;
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BadRedirect");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_announced_or_not_and_compressed_or_not() {
+    let small = |config: &mut Config| config.max_body_bytes = 1000;
+    let (base, _) = server(vec![plain("200 OK", "", &[b'x'; 2000])], None).await;
+    assert_eq!(code(&client(&base, small), &base).await, "BodyTooLarge");
+    let (base, _) = server(vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], Some(&[b'x'; 4096])).await;
+    assert_eq!(code(&client(&base, small), &base).await, "BodyTooLarge");
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&vec![0; 10_000_000]).unwrap();
+    let bomb = bomb.finish().unwrap();
+    let (base, _) = server(vec![plain("200 OK", "Content-Encoding: gzip\r\n", &bomb)], None).await;
+    assert_eq!(code(&client(&base, |config| config.max_body_bytes = 1_000_000), &base).await, "BodyTooLarge");
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_unpacked_in_every_usual_form() {
+    let text = b"{\"stocks\": []}".repeat(500);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&text).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(&text).unwrap();
+    let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    raw.write_all(&text).unwrap();
+    let gzip = gzip.finish().unwrap();
+    for (encoding, body) in [
+        ("gzip", gzip.clone()),
+        ("deflate", zlib.finish().unwrap()),
+        ("deflate", raw.finish().unwrap()),
+        ("identity", text.clone()),
+    ] {
+        let extra = format!("Content-Encoding: {encoding}\r\n");
+        let (base, _) = server(vec![plain("200 OK", &extra, &body)], None).await;
+        let answer = client(&base, |_| ()).get(&Get::new("test", base.clone())).await.unwrap();
+        assert!(answer.body == text, "{encoding}");
+    }
+    let cut = &gzip[..gzip.len() / 2];
+    let (base, _) = server(vec![plain("200 OK", "Content-Encoding: gzip\r\n", cut)], None).await;
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BadEncoding");
+    let (base, _) = server(vec![plain("200 OK", "Content-Encoding: br\r\n", b"x")], None).await;
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BadEncoding");
+    let (base, _) = server(vec![plain("200 OK", "Content-Encoding: gzip\r\n", b"")], None).await;
+    assert!(client(&base, |_| ()).get(&Get::new("test", base.clone())).await.unwrap().body.is_empty());
+}
+
+#[tokio::test]
+async fn a_trickle_and_a_silence_end_in_time() {
+    let hurry = |config: &mut Config| {
+        config.request_timeout = Duration::from_millis(300);
+        config.total_timeout = Duration::from_millis(600);
+    };
+    let (base, _) = server(vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], Some(b"x")).await;
+    let client = client(&base, hurry);
+    assert_eq!(code(&client, &base).await, "TooSlow");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    assert_eq!(code(&client, &silent).await, "TimedOut");
+}
+
+#[tokio::test]
+async fn a_cut_body_and_a_closed_port_are_network_errors() {
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"st".to_vec();
+    let (base, _) = server(vec![cut], None).await;
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BodyCut");
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap()
+    };
+    assert_eq!(code(&client(&closed, |_| ()), &closed).await, "Unreachable");
+}
+
+#[tokio::test]
+async fn only_the_first_bytes_are_read_when_asked() {
+    let (base, _) = server(vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], Some(&[b'x'; 4096])).await;
+    let answer = client(&base, |_| ()).get(&Get::new("probe", base.clone()).probing(5000)).await.unwrap();
+    assert_eq!(answer.body.len(), 5000);
+}
+
+#[tokio::test]
+async fn a_busy_vendor_is_asked_again_soon_and_a_sure_refusal_is_not() {
+    let scripts =
+        vec![plain("503 Busy", "", b""), plain("429 Slow", "Retry-After: 0\r\n", b""), plain("200 OK", "", b"ok")];
+    let (base, served) = server(scripts, None).await;
+    let started = Instant::now();
+    let budget = RetryBudget::default();
+    let answer = client(&base, |_| ()).get_with_retry(&Get::new("test", base.clone()), &budget).await.unwrap();
+    assert_eq!((answer.status, served.lock().unwrap().len()), (200, 3));
+    assert!(started.elapsed() < Duration::from_secs(3) && budget.left() < RETRY_BUDGET);
+
+    let (base, served) = server(vec![plain("401 No", "", b"")], None).await;
+    let answer = client(&base, |_| ()).get_with_retry(&Get::new("test", base.clone()), &budget).await.unwrap();
+    assert_eq!((answer.refused().class, served.lock().unwrap().len()), (Class::Auth, 1));
+}
+
+#[tokio::test]
+async fn a_wait_that_does_not_fit_the_budget_is_left_to_the_next_pass() {
+    let (base, served) = server(vec![plain("429 Slow", "Retry-After: 60\r\n", b"")], None).await;
+    let budget = RetryBudget::default();
+    let answer = client(&base, |_| ()).get_with_retry(&Get::new("test", base.clone()), &budget).await.unwrap();
+    let error = answer.refused();
+    assert_eq!((error.code, error.retry_after), ("Throttled", Some(Duration::from_secs(60))));
+    assert_eq!(served.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn retries_together_stay_within_the_budget() {
+    let (base, served) = server(vec![plain("503 Busy", "", b"")], None).await;
+    let budget = RetryBudget::new(Duration::from_millis(1500));
+    let started = Instant::now();
+    let client = client(&base, |_| ());
+    for _ in 0..3 {
+        let answer = client.get_with_retry(&Get::new("test", base.clone()), &budget).await.unwrap();
+        assert_eq!(answer.status, 503);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(served.lock().unwrap().len() >= 4);
+}

@@ -1,0 +1,102 @@
+//! The catalogue river: vendor → pass Culture.
+//!
+//! ```text
+//! read      pages of facts → rules → rows sorted by EAN (gather), rows that stay behind (quarantine)
+//! walk      the sorted rows merged with the ledger, each EAN judged by plan
+//! guard     holds a plan that is too big to trust
+//! walk      moves `desired`
+//! push      drives pass Culture there, batch by batch; moves `acknowledged`
+//! verify    reads back what the bulk route accepts in silence
+//! ```
+//!
+//! [`pass`] is the order of these steps. Level-triggered: every step can stop at any line and the next run goes on by comparing.
+
+pub mod gather;
+pub mod guard;
+pub mod lease;
+pub mod pass;
+pub mod plan;
+pub mod progress;
+mod push;
+mod quarantine;
+mod read;
+mod refusals;
+pub mod schedule;
+mod summary;
+mod venue;
+mod verify;
+mod walk;
+
+pub use summary::{Summary, SummaryTag};
+
+use passerelle_contract::{AdapterError, Class};
+
+use crate::passculture::NorthError;
+use crate::store::ledger::{self, Entry, Update};
+use crate::store::{Lease, Store, StoreError};
+
+/// Writes entries, given in EAN order.
+async fn put(store: &dyn Store, lease: &Lease, entries: &[Entry]) -> Result<(), StoreError> {
+    let updates: Vec<Update> = entries.iter().map(|entry| Update { ean: entry.ean, entry: Some(*entry) }).collect();
+    ledger::apply(store, lease, &updates).await
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The vendor.
+    #[error(transparent)]
+    Vendor(#[from] AdapterError),
+    /// pass Culture.
+    #[error(transparent)]
+    PassCulture(#[from] NorthError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The temporary folder.
+    #[error("sorting the rows needs room in the temporary folder: {0}")]
+    Disk(std::io::Error),
+    /// The source stopped without saying that it was at its end.
+    #[error("the source stopped before its end; nothing was changed")]
+    Unfinished,
+    /// The adapter neither pulls nor receives stock.
+    #[error("this adapter has nothing to read")]
+    NothingToRead,
+    /// No venue is known for the connection.
+    #[error("no pass Culture venue is known for this connection; set `venue` or `siret`")]
+    NoVenue,
+    /// A posted body that was accepted once cannot be read now.
+    #[error("the posted body {0} cannot be read by this release; it is kept")]
+    InboundUnreadable(i64),
+}
+
+impl PassError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Vendor(error) => error.code,
+            Self::PassCulture(error) => error.code,
+            Self::Store(StoreError::Fenced { .. }) => "LeaseLost",
+            Self::Store(_) => "StoreUnavailable",
+            Self::Disk(_) => "TemporaryFolder",
+            Self::Unfinished => "SourceUnfinished",
+            Self::NothingToRead => "NothingToRead",
+            Self::NoVenue => "NoVenue",
+            Self::InboundUnreadable(_) => "InboundUnreadable",
+        }
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Vendor(error) => error.class,
+            Self::PassCulture(error) => error.class,
+            Self::Store(_) | Self::Disk(_) => Class::Transient,
+            Self::Unfinished | Self::InboundUnreadable(_) => Class::VendorFault,
+            Self::NothingToRead => Class::Unsupported,
+            Self::NoVenue => Class::Settings,
+        }
+    }
+}

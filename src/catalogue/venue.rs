@@ -1,0 +1,35 @@
+//! Which pass Culture venue a connection serves, and what that venue's rules are.
+
+use super::PassError;
+use crate::passculture::Client;
+use crate::rules::products::VenueTerms;
+use crate::store::{ConnectionRecord, ConnectionState, Millis};
+
+/// A venue can be unlinked at any time; it is looked up again at least daily ("re-read the list at least daily").
+const LOOK_UP_EVERY: Millis = 24 * 3600 * 1000;
+
+/// Fills in the venue when it is not known or not fresh; true when `state` changed.
+///
+/// # Errors
+/// When pass Culture fails, or knows no such venue for this key.
+pub async fn resolve(client: &Client, connection: &ConnectionRecord, state: &mut ConnectionState, now: Millis) -> Result<bool, PassError> {
+    let fresh = state.venue_checked_at.is_some_and(|at| now - at < LOOK_UP_EVERY);
+    if state.venue_id.is_some() && fresh {
+        return Ok(false);
+    }
+    let venue = match (&connection.siret, connection.venue) {
+        (Some(siret), _) => client.venue_by_siret(siret).await?,
+        (None, Some(id)) => client.venue_by_id(id).await?,
+        (None, None) => return Err(PassError::NoVenue),
+    };
+    state.venue_id = Some(venue.id);
+    state.postal_code = venue.postal_code;
+    state.venue_checked_at = Some(now);
+    Ok(true)
+}
+
+/// The venue's rules, as far as they are known.
+#[must_use]
+pub fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
+    VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref())
+}

@@ -1,0 +1,117 @@
+//! Merging a pass with the ledger, page by page.
+
+use passerelle_contract::{Completeness, Ean};
+
+use super::PassError;
+use super::gather::{Gathered, Stated};
+use super::plan::{Action, Tally, applied, decide};
+use crate::store::ledger::{self, Entry, Scan};
+use crate::store::{Lease, Store};
+
+/// Entries written in one go while a plan is applied.
+const WRITE_AT_ONCE: usize = 16 * 1024;
+
+/// Counts what a pass would change. Reads only.
+///
+/// # Errors
+/// When the store or a sorted run cannot be read.
+pub async fn tally(store: &dyn Store, connection: &str, rows: &Gathered, completeness: Completeness) -> Result<Tally, PassError> {
+    let mut tally = Tally::default();
+    let mut merge = Merge::new(store, connection, rows, completeness)?;
+    while merge.next_page().await? {
+        merge.judge_page(|_, entry, action| tally.count(entry, action))?;
+    }
+    tally.duplicates = merge.reading.duplicates();
+    tally.conflicts = merge.reading.conflicts();
+    Ok(tally)
+}
+
+/// Moves `desired` to what a pass stated. Stopped half-way, the next pass finishes the work.
+///
+/// # Errors
+/// When the store refuses, or the lease was lost.
+pub async fn apply(store: &dyn Store, lease: &Lease, rows: &Gathered, completeness: Completeness) -> Result<(), PassError> {
+    let mut changed: Vec<Entry> = Vec::new();
+    let mut merge = Merge::new(store, &lease.connection, rows, completeness)?;
+    while merge.next_page().await? {
+        merge.judge_page(|ean, entry, action| changed.extend(applied(entry, ean, action)))?;
+        if changed.len() >= WRITE_AT_ONCE {
+            put(store, lease, &changed).await?;
+            changed.clear();
+        }
+    }
+    if !changed.is_empty() {
+        put(store, lease, &changed).await?;
+    }
+    Ok(())
+}
+
+/// The two sorted streams, one page of the ledger at a time.
+struct Merge<'a> {
+    scan: Scan<'a>,
+    reading: super::gather::Reading,
+    ahead: Option<Stated>,
+    completeness: Completeness,
+    page: Vec<Entry>,
+    scanned_all: bool,
+}
+
+/// Rows judged after the last page before the caller gets a chance to write.
+const ROWS_AT_ONCE: usize = WRITE_AT_ONCE;
+
+impl<'a> Merge<'a> {
+    fn new(store: &'a dyn Store, connection: &'a str, rows: &Gathered, completeness: Completeness) -> Result<Self, PassError> {
+        let mut reading = rows.read().map_err(PassError::Disk)?;
+        let ahead = reading.next().map_err(PassError::Disk)?;
+        Ok(Self { scan: Scan::all(store, connection), reading, ahead, completeness, page: Vec::new(), scanned_all: false })
+    }
+
+    /// Moves on; false when both streams are at their end.
+    async fn next_page(&mut self) -> Result<bool, PassError> {
+        if self.scanned_all {
+            return Ok(self.ahead.is_some());
+        }
+        match self.scan.next_page().await? {
+            Some(page) => self.page = page,
+            None => {
+                self.page.clear();
+                self.scanned_all = true;
+            }
+        }
+        Ok(!self.scanned_all || self.ahead.is_some())
+    }
+
+    /// Judges this page's entries and the rows up to them; after the last page, some of the remaining rows.
+    fn judge_page(&mut self, mut verdict: impl FnMut(Ean, Option<&Entry>, Action)) -> Result<(), PassError> {
+        for entry in std::mem::take(&mut self.page) {
+            let key = entry.ean.as_u64();
+            while let Some(stated) = self.ahead.filter(|stated| stated.ean < key) {
+                self.judge_new(stated, &mut verdict)?;
+            }
+            let stated = self.ahead.filter(|stated| stated.ean == key);
+            verdict(entry.ean, Some(&entry), decide(Some(&entry), stated, self.completeness));
+            if stated.is_some() {
+                self.advance()?;
+            }
+        }
+        if self.scanned_all {
+            for _ in 0..ROWS_AT_ONCE {
+                let Some(stated) = self.ahead else { break };
+                self.judge_new(stated, &mut verdict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_new(&mut self, stated: Stated, verdict: &mut impl FnMut(Ean, Option<&Entry>, Action)) -> Result<(), PassError> {
+        // Only EANs that were checked went in; a damaged run on disk is the only way to fail here.
+        let ean = Ean::from_u64(stated.ean).map_err(|why| PassError::Disk(std::io::Error::other(why)))?;
+        verdict(ean, None, decide(None, Some(stated), self.completeness));
+        self.advance()
+    }
+
+    fn advance(&mut self) -> Result<(), PassError> {
+        self.ahead = self.reading.next().map_err(PassError::Disk)?;
+        Ok(())
+    }
+}

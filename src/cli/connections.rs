@@ -1,0 +1,146 @@
+//! `passerelle connections`: what is connected, and the three things that can be done to it.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{CliContext, CliError};
+use crate::clock::{ago, show};
+use crate::gateway::{Gateway, condition, connection_object};
+use crate::store::{ConnectionRecord, ConnectionState};
+
+/// Lists connections unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct Connections {
+    #[command(subcommand)]
+    command: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// One line a connection.
+    List,
+    /// Everything known of one.
+    Show {
+        /// Connection id.
+        id: String,
+    },
+    /// Stop its schedule; pass Culture keeps what it has.
+    Pause {
+        /// Connection id.
+        id: String,
+    },
+    /// Let it go on.
+    Resume {
+        /// Connection id.
+        id: String,
+    },
+    /// Forget it and its ledger; pass Culture keeps what it has, so withdraw first what should go.
+    Remove {
+        /// Connection id.
+        id: String,
+    },
+}
+
+impl Connections {
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        let (_, gateway) = context.open("connections").await?;
+        match self.command.unwrap_or(Action::List) {
+            Action::List => list(context, &gateway).await,
+            Action::Show { id } => show_one(context, &gateway, &id).await,
+            Action::Pause { id } => pause(context, &gateway, &id, true).await,
+            Action::Resume { id } => pause(context, &gateway, &id, false).await,
+            Action::Remove { id } => remove(context, &gateway, &id).await,
+        }
+    }
+}
+
+async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
+    let now = (gateway.now)();
+    let mut rows = Vec::new();
+    for connection in gateway.store.connections().await? {
+        let state = gateway.store.state(&connection.id).await?;
+        let held = gateway.store.held(&connection.id).await?.is_some();
+        context.output.json(&connection_object(&connection, &state, held));
+        rows.push(vec![
+            connection.id.clone(),
+            connection.adapter.clone(),
+            venue(&connection, &state),
+            condition(&connection, &state, held).to_owned(),
+            state.last_success_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now))),
+            state.last_error.unwrap_or_default(),
+        ]);
+    }
+    if rows.is_empty() {
+        context.output.say("no connection yet; put a [[connection]] into the configuration file");
+    }
+    context.output.table(&["CONNECTION", "ADAPTER", "VENUE", "STATE", "LAST SUCCESS", "LAST ERROR"], rows);
+    Ok(0)
+}
+
+fn venue(connection: &ConnectionRecord, state: &ConnectionState) -> String {
+    state.venue_id.or(connection.venue).map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string())
+}
+
+async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u8, CliError> {
+    let connection = gateway.connection(id).await?;
+    let state = gateway.store.state(id).await?;
+    let held = gateway.store.held(id).await?;
+    let totals = crate::store::ledger::totals(gateway.store.as_ref(), id).await?;
+    let mut told = connection_object(&connection, &state, held.is_some());
+    if let Some(told) = told.as_object_mut() {
+        told.insert("settings".to_owned(), connection.settings.clone());
+        told.insert(
+            "ledger".to_owned(),
+            serde_json::json!({ "entries": totals.entries, "live": totals.live, "pending": totals.pending,
+                "unverified": totals.unverified, "refused": totals.refused }),
+        );
+        told.insert("held_plan".to_owned(), serde_json::to_value(&held).unwrap_or_default());
+    }
+    context.output.json(&told);
+    let out = context.output;
+    out.text(format!("{id}  ({}, account {})", connection.adapter, connection.account));
+    out.text(format!("  venue         {}", venue(&connection, &state)));
+    out.text(format!("  every         {} s", connection.every_seconds));
+    out.text(format!("  state         {}", condition(&connection, &state, held.is_some())));
+    out.text(format!("  last success  {}", state.last_success_at.map_or_else(|| "never".to_owned(), show)));
+    if let Some(error) = &state.last_error {
+        out.text(format!("  last error    {error} ({} in a row)", state.failures));
+    }
+    if let Some(held) = &held {
+        out.text(format!("  held plan     since {}: {}", show(held.since), held.message));
+    }
+    out.text(format!(
+        "  ledger        {} EANs, {} for sale, {} to push, {} to read back, {} refused",
+        totals.entries, totals.live, totals.pending, totals.unverified, totals.refused
+    ));
+    for pass in gateway.store.passes(id, 10).await? {
+        let summary = &pass.summary;
+        out.text(format!(
+            "  {}  {:6}  read {} kept {} pushed {}",
+            show(pass.started_at), pass.outcome, summary["read"], summary["kept"], summary["pushed"]
+        ));
+        out.json(&serde_json::json!({ "event": "pass", "connection": id, "started": show(pass.started_at),
+            "ended": show(pass.ended_at), "outcome": pass.outcome, "summary": summary }));
+    }
+    Ok(0)
+}
+
+async fn pause(context: &CliContext, gateway: &Gateway, id: &str, paused: bool) -> Result<u8, CliError> {
+    gateway.connection(id).await?;
+    gateway.store.set_paused(id, paused, (gateway.now)()).await?;
+    let what = if paused { "paused" } else { "resumed" };
+    context.output.json(&serde_json::json!({ "event": what, "connection": id }));
+    context.output.text(format!("{id}  {what}"));
+    Ok(0)
+}
+
+async fn remove(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u8, CliError> {
+    gateway.connection(id).await?;
+    let held = gateway.lease(id, Duration::from_secs(30)).await?;
+    gateway.store.remove_connection(held.lease()).await?;
+    held.release().await;
+    context.output.json(&serde_json::json!({ "event": "removed", "connection": id }));
+    context.output.text(format!("{id}  removed; a [[connection]] of that name in the configuration file would create it again"));
+    Ok(0)
+}

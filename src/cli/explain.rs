@@ -1,0 +1,139 @@
+//! `passerelle explain`: everything known of one thing, in one place.
+
+use clap::Args;
+use passerelle_contract::Ean;
+use serde_json::json;
+
+use super::quarantine::{object, place};
+use super::{CliContext, CliError};
+use crate::clock::show;
+use crate::gateway::Gateway;
+use crate::passculture::RefusalCode;
+use crate::rules::products::REASONS;
+use crate::store::ledger::{Acknowledged, Entry, Terms, find};
+
+/// Most rows of the quarantine told of one key.
+const MOST_ROWS: u32 = 50;
+
+/// Tells everything known of an EAN, a reference as the shop writes it, or a code.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, or a code such as `BadCheckDigit`.
+    thing: String,
+}
+
+impl Explain {
+    pub(crate) fn of(thing: &str) -> Self {
+        Self { thing: thing.to_owned() }
+    }
+
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        if explain_code(context, &self.thing) {
+            return Ok(0);
+        }
+        let (_, gateway) = context.open("explain").await?;
+        let ean = passerelle_kit::reference::normalise(&self.thing).ok();
+        let mut known = false;
+        if let Some(ean) = ean {
+            known |= explain_ledger(context, &gateway, ean).await?;
+        }
+        known |= explain_quarantine(context, &gateway, &self.thing, ean).await?;
+        if known {
+            return Ok(0);
+        }
+        Err(CliError::Failed(format!(
+            "`{}` is unknown: no connection has it in its ledger, no row of the last pass carries it, and it is no code. \
+             If a shop should have it, its file or its software did not list it",
+            self.thing
+        )))
+    }
+}
+
+fn explain_code(context: &CliContext, thing: &str) -> bool {
+    let rule = REASONS.iter().find(|reason| reason.code == thing).map(|reason| (reason.code, reason.message, reason.message_fr));
+    let refusal = RefusalCode::ALL.iter().find(|code| code.code() == thing).map(|code| (code.code(), code.message(), code.message_fr()));
+    let Some((code, message, message_fr)) = rule.or(refusal) else { return false };
+    context.output.json(&json!({ "event": "code", "code": code, "message": message, "message_fr": message_fr }));
+    context.output.text(format!("{code}\n  {message}\n  {message_fr}"));
+    true
+}
+
+async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Result<bool, CliError> {
+    let mut known = false;
+    for connection in gateway.store.connections().await? {
+        let Some(entry) = find(gateway.store.as_ref(), &connection.id, ean).await? else { continue };
+        known = true;
+        let state = gateway.store.state(&connection.id).await?;
+        let held = gateway.store.held(&connection.id).await?;
+        let refused = entry.refused.and_then(|refusal| RefusalCode::from_u8(refusal.code));
+        context.output.json(&json!({
+            "event": "ledger", "connection": connection.id, "ean": ean, "venue": state.venue_id.or(connection.venue),
+            "desired": entry.desired.map(terms_object), "acknowledged": acknowledged(&entry).1.map(terms_object),
+            "acknowledged_state": acknowledged(&entry).0, "refused": refused.map(RefusalCode::code), "verdict": verdict(&entry, held.is_some()),
+            "last_success": state.last_success_at.map(show),
+        }));
+        let out = context.output;
+        out.text(format!("{ean} at {} (venue {})", connection.id, state.venue_id.or(connection.venue).unwrap_or_default()));
+        out.text(format!("  the shop says     {}", entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)));
+        let (name, terms) = acknowledged(&entry);
+        out.text(format!("  pass Culture has  {} ({name})", terms.map_or_else(|| "nothing".to_owned(), tell)));
+        if let Some(code) = refused {
+            out.text(format!("  refused           {}: {}", code.code(), code.message()));
+            out.text(format!("                    {}", code.message_fr()));
+        }
+        out.text(format!("  verdict           {}", verdict(&entry, held.is_some())));
+        if let Some(at) = state.last_success_at {
+            out.text(format!("  last pass         {}", show(at)));
+        }
+    }
+    Ok(known)
+}
+
+fn tell(terms: Terms) -> String {
+    match terms.quantity {
+        passerelle_contract::Quantity::Exactly(copies) => format!("{copies} at {}", terms.price),
+        passerelle_contract::Quantity::Unlimited => format!("unlimited at {}", terms.price),
+    }
+}
+
+fn terms_object(terms: Terms) -> serde_json::Value {
+    let quantity = match terms.quantity {
+        passerelle_contract::Quantity::Exactly(copies) => json!(copies),
+        passerelle_contract::Quantity::Unlimited => json!("unlimited"),
+    };
+    json!({ "price_cents": terms.price.0, "quantity": quantity })
+}
+
+const fn acknowledged(entry: &Entry) -> (&'static str, Option<Terms>) {
+    match entry.acknowledged {
+        Acknowledged::Never => ("never sent", None),
+        Acknowledged::InFlight(terms) => ("sent, no answer yet", Some(terms)),
+        Acknowledged::Accepted(terms) => ("accepted, not read back yet", Some(terms)),
+        Acknowledged::Verified(terms) => ("read back", Some(terms)),
+    }
+}
+
+fn verdict(entry: &Entry, held: bool) -> &'static str {
+    if entry.refused.is_some() {
+        "refused by pass Culture: nothing is sent; it is asked again after a while"
+    } else if entry.is_pending() && held {
+        "waits: a plan of this connection is held"
+    } else if entry.is_pending() {
+        "waits to be pushed: `passerelle push` does it now"
+    } else if entry.is_unverified() {
+        "accepted; will be read back"
+    } else {
+        "in step"
+    }
+}
+
+async fn explain_quarantine(context: &CliContext, gateway: &Gateway, thing: &str, ean: Option<Ean>) -> Result<bool, CliError> {
+    let rows = gateway.store.quarantine_by_key(thing, ean, MOST_ROWS).await?;
+    for row in &rows {
+        context.output.json(&object(row));
+        context.output.text(format!("{} at {}, {}: stayed behind ({})", row.key.as_deref().unwrap_or(thing), row.connection, place(row), row.code));
+        context.output.text(format!("  {}", row.message));
+        context.output.text(format!("  {}", row.message_fr));
+    }
+    Ok(!rows.is_empty())
+}

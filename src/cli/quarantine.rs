@@ -1,0 +1,135 @@
+//! `passerelle quarantine`: rows that stayed behind, and why.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{CliContext, CliError};
+use crate::gateway::Gateway;
+use crate::passculture::RefusalCode;
+use crate::store::QuarantineRow;
+use crate::store::ledger::Scan;
+
+/// Rows read from the store at once.
+const PAGE: u32 = 1_000;
+
+/// Lists quarantined rows unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct Quarantine {
+    #[command(subcommand)]
+    command: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Rows of the last pass that could not be read or may not be offered.
+    List {
+        /// Connection id; all connections without it.
+        id: Option<String>,
+        /// What pass Culture refuses instead: EANs that are wanted and not taken.
+        #[arg(long)]
+        rejected: bool,
+    },
+    /// Rows of one key (an EAN, or the key as written).
+    Show {
+        /// Key or EAN.
+        key: String,
+    },
+    /// Forget the rows of a connection; the next pass writes what is still wrong.
+    Drop {
+        /// Connection id.
+        id: String,
+    },
+}
+
+impl Quarantine {
+    pub(crate) fn of(id: &str) -> Self {
+        Self { command: Some(Action::List { id: Some(id.to_owned()), rejected: false }) }
+    }
+
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        let (_, gateway) = context.open("quarantine").await?;
+        match self.command.unwrap_or(Action::List { id: None, rejected: false }) {
+            Action::List { id, rejected: false } => list(context, &gateway, id.as_deref()).await?,
+            Action::List { id, rejected: true } => rejected(context, &gateway, id.as_deref()).await?,
+            Action::Show { key } => {
+                let rows = gateway.store.quarantine_by_key(&key, key.parse().ok(), PAGE).await?;
+                print(context, &rows);
+            }
+            Action::Drop { id } => {
+                gateway.connection(&id).await?;
+                let dropped = gateway.store.drop_quarantine(&id).await?;
+                context.output.json(&json!({ "event": "dropped", "connection": id, "rows": dropped }));
+                context.output.text(format!("{id}  {dropped} rows dropped"));
+            }
+        }
+        Ok(0)
+    }
+}
+
+async fn list(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> Result<(), CliError> {
+    if let Some(id) = id {
+        gateway.connection(id).await?;
+    }
+    let mut from = None;
+    loop {
+        let rows = gateway.store.quarantine(id, from, PAGE).await?;
+        print(context, &rows);
+        let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) else { return Ok(()) };
+        from = Some((last.connection.clone(), last.ordinal + 1));
+    }
+}
+
+fn print(context: &CliContext, rows: &[QuarantineRow]) {
+    for row in rows {
+        context.output.json(&object(row));
+    }
+    let table = rows
+        .iter()
+        .map(|row| vec![row.connection.clone(), place(row), row.key.clone().unwrap_or_default(), row.code.clone(), row.message.clone(), row.message_fr.clone()])
+        .collect();
+    context.output.table(&["CONNECTION", "WHERE", "KEY", "CODE", "WHY", "POURQUOI"], table);
+}
+
+/// The promised JSON form of a row.
+pub(super) fn object(row: &QuarantineRow) -> serde_json::Value {
+    let position = match (row.line, row.entry) {
+        (Some(line), _) => json!({ "line": line }),
+        (None, Some((page, entry))) => json!({ "page": page, "entry": entry }),
+        (None, None) => json!({}),
+    };
+    json!({
+        "event": "quarantined", "connection": row.connection, "position": position, "key": row.key, "code": row.code,
+        "message": row.message, "message_fr": row.message_fr,
+    })
+}
+
+pub(super) fn place(row: &QuarantineRow) -> String {
+    match (row.line, row.entry) {
+        (Some(line), _) => format!("line {line}"),
+        (None, Some((page, entry))) => format!("page {page}, entry {entry}"),
+        (None, None) => String::new(),
+    }
+}
+
+async fn rejected(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> Result<(), CliError> {
+    let ids = match id {
+        Some(id) => vec![gateway.connection(id).await?.id],
+        None => gateway.store.connections().await?.into_iter().map(|connection| connection.id).collect(),
+    };
+    for id in ids {
+        let mut scan = Scan::all(gateway.store.as_ref(), &id);
+        while let Some(page) = scan.next_page().await? {
+            let mut table = Vec::new();
+            for entry in page {
+                let Some(code) = entry.refused.and_then(|refusal| RefusalCode::from_u8(refusal.code)) else { continue };
+                context.output.json(&json!({
+                    "event": "rejected", "connection": id, "key": entry.ean, "code": code.code(),
+                    "message": code.message(), "message_fr": code.message_fr(),
+                }));
+                table.push(vec![id.clone(), entry.ean.to_string(), code.code().to_owned(), code.message().to_owned(), code.message_fr().to_owned()]);
+            }
+            context.output.table(&["CONNECTION", "EAN", "CODE", "WHY", "POURQUOI"], table);
+        }
+    }
+    Ok(())
+}

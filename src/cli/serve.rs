@@ -1,0 +1,70 @@
+//! `passerelle serve`: web, schedule, workers, until Ctrl-C or SIGTERM.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::sandbox::listening;
+use super::{CliContext, CliError};
+use crate::catalogue::schedule;
+use crate::config::Problem;
+use crate::{telemetry, web};
+
+/// Runs the gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {}
+
+impl Serve {
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        let Self {} = self;
+        // Before anything counts, so that nothing is missed.
+        telemetry::metrics();
+        let (config, gateway) = context.open("serve").await?;
+        let admin_token = config
+            .server
+            .admin_token
+            .as_ref()
+            .map(|token| token.resolve(&config.base_dir))
+            .transpose()
+            .map_err(|why| CliError::Configuration(vec![Problem { place: "server.admin_token".to_owned(), message: why.to_string() }]))?;
+        let listener = web::listen(config.server.listen)
+            .await
+            .map_err(|why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", config.server.listen)))?;
+        let address = listener.local_addr().map_err(|why| CliError::Failed(why.to_string()))?;
+        listening(context, address);
+
+        let gateway = Arc::new(gateway);
+        let wake = Arc::new(Notify::new());
+        let stop = CancellationToken::new();
+        let schedule = tokio::spawn(schedule::run(Arc::clone(&gateway), Arc::clone(&wake), stop.clone()));
+        let web = web::Web::new(gateway, admin_token, wake);
+        let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
+        stop_signal().await;
+        context.output.say("stopping: finishing requests, giving leases back");
+        stop.cancel();
+        let _ = schedule.await;
+        match served.await {
+            Ok(Ok(())) => Ok(0),
+            Ok(Err(why)) => Err(CliError::Failed(format!("the web server failed: {why}"))),
+            Err(why) => Err(CliError::Failed(format!("the web server failed: {why}"))),
+        }
+    }
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,186 @@
+//! `passerelle plan`, `sync` and `push`: one run of one or more connections.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::progress::Bar;
+use super::{CliContext, CliError, FAILED};
+use crate::catalogue::pass::{Options, Report, Run};
+use crate::catalogue::PassError;
+use crate::gateway::{Gateway, OpenError, adapter};
+use crate::store::Lease;
+
+/// How long a command waits for another worker to finish with a connection.
+const WAIT_FOR_LEASE: Duration = Duration::from_secs(60);
+
+/// Shows what a sync would change; sends nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Connection ids.
+    #[arg(required = true)]
+    ids: Vec<String>,
+}
+
+/// Pulls once and pushes until settled.
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// Connection ids.
+    #[arg(required = true)]
+    ids: Vec<String>,
+    /// Read everything, not only what changed, and ask again about what pass Culture refused.
+    #[arg(long)]
+    full: bool,
+    /// Let a held plan through.
+    #[arg(long)]
+    release: bool,
+}
+
+/// Only drives pass Culture to the desired state.
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// Connection ids.
+    #[arg(required = true)]
+    ids: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Work {
+    Plan,
+    Sync(Options),
+    Push,
+}
+
+impl Plan {
+    pub(crate) const fn of(ids: Vec<String>) -> Self {
+        Self { ids }
+    }
+
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        all(context, &self.ids, Work::Plan).await
+    }
+}
+
+impl Sync {
+    pub(crate) const fn of(ids: Vec<String>) -> Self {
+        Self { ids, full: false, release: false }
+    }
+
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        all(context, &self.ids, Work::Sync(Options { full: self.full, release: self.release })).await
+    }
+}
+
+impl Push {
+    pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
+        all(context, &self.ids, Work::Push).await
+    }
+}
+
+/// One connection after the other; one that fails does not stop the next. The worst exit code wins.
+async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, CliError> {
+    let (_, gateway) = context.open(match work { Work::Plan => "plan", Work::Sync(_) => "sync", Work::Push => "push" }).await?;
+    for id in ids {
+        gateway.connection(id).await?;
+    }
+    let mut worst = 0;
+    for id in ids {
+        let code = one(context, &gateway, id, work).await.unwrap_or_else(|error| {
+            context.output.error(&error);
+            error.exit_code()
+        });
+        worst = worst.max(code);
+    }
+    Ok(worst)
+}
+
+async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> Result<u8, CliError> {
+    let connection = gateway.connection(id).await?;
+    if connection.paused && !matches!(work, Work::Plan) {
+        return Err(OpenError::Paused(id.to_owned()).into());
+    }
+    let adapter = adapter(&connection).map_err(CliError::Configuration)?;
+    let client = gateway.client(&connection.account)?;
+    let bar = Bar::new(context.output.is_terminal() && !context.output.is_json(), id);
+    let run = gateway.run(&connection, adapter.as_ref(), &client, &bar);
+    let result = match work {
+        Work::Plan => run.plan().await,
+        Work::Sync(_) | Work::Push => {
+            let held = gateway.lease(id, WAIT_FOR_LEASE).await?;
+            let result = until_interrupted(&run, held.lease(), work).await;
+            held.release().await;
+            result.ok_or_else(|| CliError::Failed(format!("{id}: interrupted; the next run goes on from here")))?
+        }
+    };
+    bar.done();
+    match result {
+        Ok(report) => {
+            show(context, &report, work);
+            Ok(report.summary.exit_code())
+        }
+        Err(error) => {
+            fail(context, id, &error);
+            Ok(FAILED)
+        }
+    }
+}
+
+/// `None` when Ctrl-C came first. Whatever was under way is safe to drop: the ledger was written before every call.
+async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<Result<Report, PassError>> {
+    let working = async {
+        match work {
+            Work::Push => run.push(lease).await,
+            Work::Sync(options) => run.sync(lease, options).await,
+            Work::Plan => run.plan().await,
+        }
+    };
+    tokio::select! {
+        result = working => Some(result),
+        _ = tokio::signal::ctrl_c() => None,
+    }
+}
+
+fn show(context: &CliContext, report: &Report, work: Work) {
+    let out = context.output;
+    for notice in &report.notices {
+        out.say(format!("{}: {notice}", report.summary.connection));
+    }
+    if let Some(notice) = &report.notice_fr {
+        out.say(format!("{}: {notice}", report.summary.connection));
+    }
+    let summary = &report.summary;
+    out.json(summary);
+    let mut told = format!(
+        "{}  read {} · kept {} · quarantined {} · create {} · change {} · withdraw {} · unchanged {}",
+        summary.connection, summary.read, summary.kept, summary.quarantined, summary.create, summary.change, summary.withdraw, summary.unchanged
+    );
+    if summary.held > 0 {
+        told.push_str(&format!(" · HELD {}", summary.held));
+    }
+    if !matches!(work, Work::Plan) {
+        told.push_str(&format!(
+            " · pushed {} · rejected {} · {} requests · {:.1} s",
+            summary.pushed, summary.rejected, summary.requests, summary.seconds
+        ));
+    }
+    out.text(told);
+    if summary.quarantined > 0 && !matches!(work, Work::Plan) {
+        out.say(format!("hint: `passerelle quarantine list {}` tells why rows stayed behind", summary.connection));
+    }
+    if summary.rejected > 0 {
+        out.say(format!("hint: `passerelle quarantine list --rejected {}` names what pass Culture refuses", summary.connection));
+    }
+}
+
+fn fail(context: &CliContext, id: &str, error: &PassError) {
+    let out = context.output;
+    out.say(format!("error: {id}: {error}"));
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        out.say(format!("  because: {cause}"));
+        source = cause.source();
+    }
+    out.json(&serde_json::json!({
+        "event": "failed", "connection": id, "class": error.class().name(), "code": error.code(), "message": error.to_string(),
+    }));
+}

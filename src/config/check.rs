@@ -1,0 +1,294 @@
+//! Written shape → typed configuration: pure, offline, and all problems at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use url::Url;
+
+use super::written::{WrittenConnection, WrittenPassCulture, default_listen};
+use super::{Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, Problem, Server, Written};
+use crate::rules::siret;
+use crate::store::ConnectionRecord;
+
+/// Seconds between two passes when a connection does not say.
+const DEFAULT_EVERY_SECONDS: u32 = 15 * 60;
+const SHORTEST_EVERY_SECONDS: i64 = 60;
+const LONGEST_EVERY_SECONDS: i64 = 7 * 24 * 3600;
+const LONGEST_ID: usize = 64;
+/// Above this no real key is served; the sandbox and a load test are.
+const MOST_REQUESTS_PER_MINUTE: u32 = 60_000;
+
+/// Checks the whole file.
+///
+/// # Errors
+/// All problems, in the order of the file.
+pub fn check(written: Written, base_dir: &Path) -> Result<Config, Vec<Problem>> {
+    let mut problems = Vec::new();
+
+    let store_url = store_url(&written.store.url, base_dir, &mut problems);
+    let allow_private = written.server.as_ref().is_some_and(|server| server.allow_private_addresses);
+    let server = server(written.server, &mut problems);
+    let accounts = written.passculture.map(|account| accounts(account, &mut problems)).unwrap_or_default();
+    let names: Vec<String> = accounts.keys().cloned().collect();
+    let connections = match check_connection_ids(written.connection, base_dir, &names, allow_private) {
+        Ok(connections) => connections,
+        Err(found) => {
+            problems.extend(found);
+            Vec::new()
+        }
+    };
+    match (problems.is_empty(), server) {
+        (true, Some(server)) => Ok(Config { store_url, base_dir: base_dir.to_path_buf(), server, accounts, connections }),
+        _ => Err(problems),
+    }
+}
+
+fn store_url(written: &str, base_dir: &Path, problems: &mut Vec<Problem>) -> String {
+    if let Some(path) = written.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            problems.push(Problem::new("store.url", "names no file; write for example `sqlite:passerelle.db`"));
+        }
+        return format!("sqlite:{}", base_dir.join(path).display());
+    }
+    if !written.starts_with("postgres://") && !written.starts_with("postgresql://") {
+        problems.push(Problem::new("store.url", "is neither `sqlite:FILE` nor `postgres://…`"));
+    }
+    written.to_owned()
+}
+
+fn server(written: Option<super::written::WrittenServer>, problems: &mut Vec<Problem>) -> Option<Server> {
+    let (listen, admin_token, allow) = match written {
+        Some(server) => (server.listen, server.admin_token, server.allow_private_addresses),
+        None => (default_listen(), None, false),
+    };
+    match listen.parse::<SocketAddr>() {
+        Ok(listen) => Some(Server { listen, admin_token, allow_private_addresses: allow }),
+        Err(_) => {
+            problems.push(Problem::new(
+                "server.listen",
+                format!("`{listen}` is not an address with a port; write for example `127.0.0.1:8080`"),
+            ));
+            None
+        }
+    }
+}
+
+fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMap<String, Account> {
+    let mut all = BTreeMap::new();
+    let default_base = written.base_url;
+    let mut add = |name: String, place: String, base: &str, api_key, hmac_key: Option<super::written::OneOrMany>, rate| {
+        let base_url = base_url(base, &place, problems);
+        let requests_per_minute = rate.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE);
+        if !(1..=MOST_REQUESTS_PER_MINUTE).contains(&requests_per_minute) {
+            problems.push(Problem::new(
+                format!("{place}.requests_per_minute"),
+                format!("is {requests_per_minute}; 1 to {MOST_REQUESTS_PER_MINUTE} are possible, pass Culture allows 200 a key"),
+            ));
+        }
+        if let Some(base_url) = base_url {
+            let hmac_keys = hmac_key.map(super::written::OneOrMany::into_vec).unwrap_or_default();
+            all.insert(name.clone(), Account { name, base_url, api_key, hmac_keys, requests_per_minute });
+        }
+    };
+    add(
+        DEFAULT_ACCOUNT.to_owned(),
+        "passculture".to_owned(),
+        &default_base,
+        written.api_key,
+        written.hmac_key,
+        written.requests_per_minute,
+    );
+    for (name, account) in written.accounts {
+        let place = format!("passculture.accounts.{name}");
+        let base = account.base_url.as_deref().unwrap_or(&default_base).to_owned();
+        add(name, place, &base, account.api_key, account.hmac_key, account.requests_per_minute);
+    }
+    if all.contains_key("") {
+        problems.push(Problem::new("passculture.accounts", "an account has an empty name"));
+    }
+    all
+}
+
+/// pass Culture is reached over TLS; plain HTTP is for a sandbox on this machine.
+fn base_url(written: &str, place: &str, problems: &mut Vec<Problem>) -> Option<Url> {
+    let place = format!("{place}.base_url");
+    let url = match Url::parse(written) {
+        Ok(url) => url,
+        Err(why) => {
+            problems.push(Problem::new(place, format!("`{written}` is not a URL: {why}")));
+            return None;
+        }
+    };
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => problems.push(Problem::new(place.clone(), "plain http is only taken for loopback; write https://")),
+        other => problems.push(Problem::new(place.clone(), format!("`{other}` is not a scheme of pass Culture; write https://"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        problems.push(Problem::new(place, "carries credentials or a query; write the bare address"));
+    }
+    Some(url)
+}
+
+/// Checks connections on their own: ids, venue, account, interval. Adapters check their own settings later.
+///
+/// # Errors
+/// All problems of all connections.
+pub fn check_connection_ids(
+    written: Vec<WrittenConnection>,
+    base_dir: &Path,
+    accounts: &[String],
+    allow_private: bool,
+) -> Result<Vec<ConnectionRecord>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut records = Vec::with_capacity(written.len());
+    for (index, connection) in written.into_iter().enumerate() {
+        let place = if connection.id.is_empty() { format!("connection[{index}]") } else { format!("connection.{}", connection.id) };
+        check_id(&connection.id, &place, &mut problems);
+        if !seen.insert(connection.id.clone()) {
+            problems.push(Problem::new(place.clone(), "is declared twice"));
+        }
+        let account = connection.account.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned());
+        if !accounts.is_empty() && !accounts.contains(&account) {
+            problems.push(Problem::new(
+                format!("{place}.account"),
+                format!("`{account}` is not declared; known accounts: {}", accounts.join(", ")),
+            ));
+        }
+        check_venue(connection.venue, connection.siret.as_deref(), &place, &mut problems);
+        let every_seconds = every(connection.every.as_deref(), &place, &mut problems);
+        if !connection.settings.is_object() {
+            problems.push(Problem::new(format!("{place}.settings"), "is not a table"));
+        }
+        records.push(ConnectionRecord {
+            id: connection.id,
+            adapter: connection.adapter,
+            account,
+            venue: connection.venue,
+            siret: connection.siret,
+            every_seconds,
+            settings: connection.settings,
+            base_dir: base_dir.display().to_string(),
+            allow_private_addresses: connection.allow_private_addresses || allow_private,
+            paused: false,
+        });
+    }
+    if problems.is_empty() { Ok(records) } else { Err(problems) }
+}
+
+fn check_id(id: &str, place: &str, problems: &mut Vec<Problem>) {
+    let fine = !id.is_empty()
+        && id.len() <= LONGEST_ID
+        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
+    if !fine {
+        problems.push(Problem::new(
+            format!("{place}.id"),
+            format!("has other characters than a–z, 0–9, `-` and `_`, is empty, or is longer than {LONGEST_ID}"),
+        ));
+    }
+}
+
+fn check_venue(venue: Option<i64>, siret_text: Option<&str>, place: &str, problems: &mut Vec<Problem>) {
+    match (venue, siret_text) {
+        (None, None) => problems.push(Problem::new(
+            format!("{place}.venue"),
+            "is missing; write the pass Culture venue id, or `siret = \"…\"`",
+        )),
+        (Some(_), Some(_)) => problems.push(Problem::new(format!("{place}.venue"), "and `siret` are both given; keep one")),
+        (Some(id), None) if id < 1 => problems.push(Problem::new(format!("{place}.venue"), "is not a venue id")),
+        (None, Some(text)) if !siret::is_siret_or_ridet(text) => problems.push(Problem::new(
+            format!("{place}.siret"),
+            format!("`{text}` is neither a SIRET (14 digits with a right key) nor a RIDET (`NC1234567001XX`)"),
+        )),
+        _ => {}
+    }
+}
+
+fn every(written: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> u32 {
+    let Some(text) = written else { return DEFAULT_EVERY_SECONDS };
+    match text.parse::<jiff::SignedDuration>() {
+        Ok(length) if (SHORTEST_EVERY_SECONDS..=LONGEST_EVERY_SECONDS).contains(&length.as_secs()) => {
+            u32::try_from(length.as_secs()).unwrap_or(DEFAULT_EVERY_SECONDS)
+        }
+        Ok(_) => {
+            problems.push(Problem::new(format!("{place}.every"), format!("`{text}` is not between 1 minute and 7 days")));
+            DEFAULT_EVERY_SECONDS
+        }
+        Err(_) => {
+            problems.push(Problem::new(format!("{place}.every"), format!("`{text}` is not a length of time; write for example `15m`")));
+            DEFAULT_EVERY_SECONDS
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let written = super::super::parse(text, "passerelle.toml").expect("parses");
+        check(written, Path::new("/srv")).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_template_is_valid_as_written() {
+        assert_eq!(problems(super::super::TEMPLATE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let told = problems(
+            r#"
+            [store]
+            url = "mysql:x"
+            [server]
+            listen = "nowhere"
+            [passculture]
+            base_url = "http://example.org"
+            api_key = { env = "K" }
+            requests_per_minute = 0
+            [[connection]]
+            id = "A b"
+            adapter = "csv"
+            every = "soon"
+            "#,
+        );
+        let joined = told.join("\n");
+        for expected in ["store.url", "server.listen", "passculture.base_url", "requests_per_minute", "connection.A b.id", "connection.A b.venue", "connection.A b.every"] {
+            assert!(joined.contains(expected), "{expected} is not told in:\n{joined}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let error = super::super::parse("[store]\nurl = \"sqlite:a\"\nspeed = 1\n", "p.toml").unwrap_err();
+        assert!(error.place.starts_with("p.toml:3"), "{error}");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        let text = |base: &str| format!("[passculture]\nbase_url = \"{base}\"\napi_key = {{ env = \"K\" }}\n");
+        assert!(problems(&text("http://127.0.0.1:9000")).is_empty());
+        assert!(problems(&text("http://[::1]:9000")).is_empty());
+        assert_eq!(problems(&text("http://10.0.0.1")).len(), 1);
+    }
+
+    #[test]
+    fn a_connection_needs_one_venue_and_a_known_account() {
+        let told = problems(
+            "[passculture]\nbase_url = \"https://a.example\"\napi_key = { env = \"K\" }\n\
+             [[connection]]\nid = \"a\"\nadapter = \"csv\"\nvenue = 1\nsiret = \"85331845900049\"\naccount = \"other\"\n",
+        );
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! What every command works with, opened once: the store, pass Culture's clients, the adapters.
+//!
+//! Opening is cheap and offline but for the store. Secrets are read when the client or the adapter that needs them is made, so that
+//! a missing key of one account does not stop another's.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use passerelle_contract::{Adapter, Context};
+
+use crate::catalogue::lease::{self, Held, Taken};
+use crate::catalogue::pass::Run;
+use crate::catalogue::progress::Progress;
+use crate::config::{Account, Config, Problem};
+use crate::passculture::{Client, ClientSettings};
+use crate::registry;
+use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError, owner};
+
+/// The gateway of one process.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// pass Culture accounts as configured.
+    pub accounts: BTreeMap<String, Account>,
+    /// This process, for leases.
+    pub owner: Owner,
+    /// The clock.
+    pub now: fn() -> Millis,
+    base_dir: PathBuf,
+    clients: Mutex<BTreeMap<String, Arc<Client>>>,
+}
+
+/// Why a command cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration is wrong; every problem is listed.
+    #[error("the configuration has {} problem(s)", .0.len())]
+    Configuration(Vec<Problem>),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No connection has this id.
+    #[error("there is no connection `{0}`; `passerelle connections list` names them")]
+    NoSuchConnection(String),
+    /// Somebody else is at work on it.
+    #[error("connection `{connection}` is held by {purpose} (process {pid}) until {until}; try again, or stop that process")]
+    Busy {
+        /// The connection.
+        connection: String,
+        /// What the holder does.
+        purpose: String,
+        /// Its process.
+        pid: u32,
+        /// When the lease runs out.
+        until: String,
+    },
+    /// An operator paused it.
+    #[error("connection `{0}` is paused; `passerelle connections resume {0}` lets it go on")]
+    Paused(String),
+}
+
+impl Gateway {
+    /// Opens the store of a configuration.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub async fn open(config: &Config, purpose: &str) -> Result<Self, OpenError> {
+        let store = store::open(&config.store_url).await?;
+        Ok(Self {
+            store,
+            accounts: config.accounts.clone(),
+            owner: owner::this_process(purpose),
+            now: crate::clock::now,
+            base_dir: config.base_dir.clone(),
+            clients: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Checks connections with their adapters, then creates or changes them. All or nothing: with one problem, none is applied.
+    ///
+    /// # Errors
+    /// Every problem of every connection.
+    pub async fn apply(&self, connections: &[ConnectionRecord]) -> Result<Vec<(String, Applied)>, OpenError> {
+        let problems: Vec<Problem> = connections.iter().flat_map(settings_problems).collect();
+        if !problems.is_empty() {
+            return Err(OpenError::Configuration(problems));
+        }
+        self.check_one_source_per_venue(connections).await?;
+        let mut applied = Vec::with_capacity(connections.len());
+        for connection in connections {
+            applied.push((connection.id.clone(), self.store.apply_connection(connection, (self.now)()).await?));
+        }
+        Ok(applied)
+    }
+
+    /// Two stock sources of one venue would overwrite each other at random.
+    async fn check_one_source_per_venue(&self, connections: &[ConnectionRecord]) -> Result<(), OpenError> {
+        let stored = self.store.connections().await?;
+        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let unchanged = stored.iter().filter(|known| connections.iter().all(|connection| connection.id != known.id));
+        for connection in unchanged.chain(connections) {
+            let venue = connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
+            if let Some(other) = seen.insert((connection.account.clone(), venue.clone()), connection.id.clone()) {
+                problems.push(Problem::new(
+                    format!("connection.{}.venue", connection.id),
+                    format!("venue {venue} is already served by connection `{other}`; two stock sources would overwrite each other"),
+                ));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
+    }
+
+    /// The client of an account; made once.
+    ///
+    /// # Errors
+    /// When the account is not configured or its key cannot be read.
+    pub fn client(&self, account: &str) -> Result<Arc<Client>, OpenError> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(account) {
+            return Ok(Arc::clone(client));
+        }
+        let told = |place: String, message: String| OpenError::Configuration(vec![Problem::new(place, message)]);
+        let Some(configured) = self.accounts.get(account) else {
+            return Err(told("passculture".to_owned(), format!("account `{account}` is not configured; add [passculture] with base_url and api_key")));
+        };
+        let api_key = configured
+            .api_key
+            .resolve(&self.base_dir)
+            .map_err(|why| told(format!("passculture ({account}).api_key"), why.to_string()))?;
+        let settings = ClientSettings {
+            account: account.to_owned(),
+            base_url: configured.base_url.clone(),
+            api_key,
+            requests_per_minute: configured.requests_per_minute,
+        };
+        let client = Client::new(settings, Arc::new(Arc::clone(&self.store)))
+            .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
+        let client = Arc::new(client);
+        clients.insert(account.to_owned(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// A stored connection.
+    ///
+    /// # Errors
+    /// When there is none with this id.
+    pub async fn connection(&self, id: &str) -> Result<ConnectionRecord, OpenError> {
+        self.store.connection(id).await?.ok_or_else(|| OpenError::NoSuchConnection(id.to_owned()))
+    }
+
+    /// Takes a connection's lease, waiting up to `patience` for another worker to finish.
+    ///
+    /// # Errors
+    /// [`OpenError::Busy`] when somebody alive still has it.
+    pub async fn lease(&self, connection: &str, patience: std::time::Duration) -> Result<Held, OpenError> {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            match lease::take(&self.store, connection, &self.owner, self.now).await? {
+                Taken::Ours(held) => return Ok(held),
+                Taken::Unknown => return Err(OpenError::NoSuchConnection(connection.to_owned())),
+                Taken::Theirs(by, runs_out) if tokio::time::Instant::now() >= until => {
+                    return Err(OpenError::Busy {
+                        connection: connection.to_owned(),
+                        purpose: by.purpose,
+                        pid: by.pid,
+                        until: crate::clock::show(runs_out),
+                    });
+                }
+                Taken::Theirs(..) => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    /// A run of a connection.
+    #[must_use]
+    pub fn run<'a>(
+        &'a self,
+        connection: &'a ConnectionRecord,
+        adapter: &'a dyn Adapter,
+        client: &'a Client,
+        progress: &'a dyn Progress,
+    ) -> Run<'a> {
+        Run { store: &self.store, connection, adapter, client, progress, now: self.now }
+    }
+}
+
+/// Builds a connection's adapter.
+///
+/// # Errors
+/// Every problem of its settings, secrets that cannot be read included.
+pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
+    let Some(descriptor) = registry::find(&connection.adapter) else {
+        let known: Vec<&str> = registry::ADAPTERS.iter().map(|adapter| adapter.id).collect();
+        return Err(vec![Problem::new(
+            format!("connection.{}.adapter", connection.id),
+            format!("`{}` is not an adapter; known: {}", connection.adapter, known.join(", ")),
+        )]);
+    };
+    let context = Context {
+        connection: connection.id.clone(),
+        allow_private_addresses: connection.allow_private_addresses,
+        base_dir: connection.base_dir.clone().into(),
+    };
+    (descriptor.connect)(&connection.settings, context).map_err(|error| {
+        error
+            .problems
+            .into_iter()
+            .map(|problem| Problem::new(format!("connection.{}.settings.{}", connection.id, problem.path), problem.message))
+            .collect()
+    })
+}
+
+fn settings_problems(connection: &ConnectionRecord) -> Vec<Problem> {
+    adapter(connection).err().unwrap_or_default()
+}
+
+/// How a connection is, in one word.
+#[must_use]
+pub const fn condition(connection: &ConnectionRecord, state: &ConnectionState, held: bool) -> &'static str {
+    if connection.paused {
+        "paused"
+    } else if held {
+        "held"
+    } else if state.failures > 0 {
+        "failing"
+    } else if state.last_success_at.is_none() {
+        "new"
+    } else {
+        "in step"
+    }
+}
+
+/// The promised JSON form of a connection.
+#[must_use]
+pub fn connection_object(connection: &ConnectionRecord, state: &ConnectionState, held: bool) -> serde_json::Value {
+    serde_json::json!({
+        "event": "connection",
+        "id": connection.id,
+        "adapter": connection.adapter,
+        "account": connection.account,
+        "venue": state.venue_id.or(connection.venue),
+        "siret": connection.siret,
+        "every_seconds": connection.every_seconds,
+        "state": condition(connection, state, held),
+        "paused": connection.paused,
+        "held": held,
+        "failures": state.failures,
+        "last_success": state.last_success_at.map(crate::clock::show),
+        "last_error": state.last_error,
+    })
+}

@@ -1,0 +1,125 @@
+//! The questions about pass Culture itself: key valid, venues linked, clocks agree, budget left.
+
+use std::time::{Duration, Instant};
+
+use super::{Answer, SLOW, Verdict, remember};
+use crate::gateway::{Gateway, OpenError};
+use crate::passculture::{Client, NorthError};
+use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
+
+/// pass Culture refuses dates that are past: a clock that is off by more breaks events and hides when things happened.
+const MOST_SKEW: Duration = Duration::from_secs(60);
+/// Connections whose venue is looked for in one check.
+const MOST_VENUES_CHECKED: usize = 10_000;
+/// A request that must wait longer than this finds the budget used up.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Asks about one account and the venues of its connections.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn check_account(gateway: &Gateway, account: &str, connections: &[ConnectionRecord]) -> Result<Vec<ProbeRecord>, StoreError> {
+    let subject = format!("passculture:{account}");
+    let client = match gateway.client(account) {
+        Ok(client) => client,
+        Err(error) => {
+            let evidence = match error {
+                OpenError::Configuration(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                other => other.to_string(),
+            };
+            let answer = Answer {
+                probe: "key",
+                verdict: Verdict::Failing,
+                latency: Duration::ZERO,
+                evidence,
+                remedy: "set the key where [passculture] says it is".to_owned(),
+            };
+            return remember(gateway, &subject, vec![answer]).await;
+        }
+    };
+    let mut answers = vec![budget(&client).await];
+    let key = key(&client).await;
+    let works = key.verdict != Verdict::Failing;
+    answers.push(key);
+    if works {
+        answers.push(skew(&client));
+        answers.push(venues(&client, connections).await);
+    }
+    remember(gateway, &subject, answers).await
+}
+
+async fn key(client: &Client) -> Answer {
+    let began = Instant::now();
+    match client.provider().await {
+        Ok(provider) => timed("key", began.elapsed(), format!("the key belongs to provider `{}`", provider.name)),
+        Err(error) => failing("key", began.elapsed(), &error),
+    }
+}
+
+async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
+    let began = Instant::now();
+    let linked = match client.venues().await {
+        Ok(linked) => linked,
+        Err(error) => return failing("venues", began.elapsed(), &error),
+    };
+    let missing: Vec<&str> = connections
+        .iter()
+        .take(MOST_VENUES_CHECKED)
+        .filter(|connection| {
+            !linked.iter().any(|venue| {
+                connection.venue == Some(venue.id) || (connection.siret.is_some() && connection.siret == venue.siret)
+            })
+        })
+        .map(|connection| connection.id.as_str())
+        .collect();
+    if missing.is_empty() {
+        return timed("venues", began.elapsed(), format!("{} venues are linked to this key, those of all connections among them", linked.len()));
+    }
+    Answer {
+        probe: "venues",
+        verdict: Verdict::Failing,
+        latency: began.elapsed(),
+        evidence: format!("not linked to this key: the venues of {}", missing.join(", ")),
+        remedy: "the cultural partner links its venue to this provider in the pass Culture pro portal".to_owned(),
+    }
+}
+
+fn skew(client: &Client) -> Answer {
+    let Some(skew) = client.clock_skew() else {
+        return Answer::healthy("clock", Duration::ZERO, "pass Culture sent no date to compare with".to_owned());
+    };
+    let evidence = format!("this machine's clock differs from pass Culture's by {} s", skew.as_secs());
+    if skew <= MOST_SKEW {
+        return Answer::healthy("clock", Duration::ZERO, evidence);
+    }
+    let remedy = "set this machine's clock (an NTP client does)".to_owned();
+    Answer { probe: "clock", verdict: Verdict::Degraded, latency: Duration::ZERO, evidence, remedy }
+}
+
+async fn budget(client: &Client) -> Answer {
+    match client.budget_left().await {
+        Ok((wait, now)) if wait <= LONGEST_WAIT => {
+            Answer::healthy("budget", Duration::ZERO, format!("{now} requests could go at once, {} a minute", client.requests_per_minute()))
+        }
+        Ok((wait, _)) => Answer {
+            probe: "budget",
+            verdict: Verdict::Degraded,
+            latency: Duration::ZERO,
+            evidence: format!("the next request must wait {} s", wait.as_secs()),
+            remedy: "wait; if it stays so, spread the connections over more time (`every`) or over a second key".to_owned(),
+        },
+        Err(error) => failing("budget", Duration::ZERO, &error),
+    }
+}
+
+fn timed(probe: &'static str, latency: Duration, evidence: String) -> Answer {
+    if latency <= SLOW {
+        return Answer::healthy(probe, latency, evidence);
+    }
+    let evidence = format!("{evidence}; it took {} ms, more than {} ms", latency.as_millis(), SLOW.as_millis());
+    Answer { probe, verdict: Verdict::Degraded, latency, evidence, remedy: "pass Culture is slow; look at its status page".to_owned() }
+}
+
+fn failing(probe: &'static str, latency: Duration, error: &NorthError) -> Answer {
+    Answer { probe, verdict: Verdict::Failing, latency, evidence: error.to_string(), remedy: error.remedy.to_owned() }
+}

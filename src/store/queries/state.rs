@@ -1,0 +1,80 @@
+//! What has been learnt of connections, and which are due.
+
+use sqlx::Row as _;
+
+use super::{Connection, ConnectionState, Lease, Millis, StoreError, narrow, text};
+
+pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<ConnectionState, StoreError> {
+    let row =
+        sqlx::query("SELECT * FROM connection_state WHERE connection = $1").bind(connection).fetch_optional(c).await?;
+    let Some(row) = row else { return Ok(ConnectionState::default()) };
+    Ok(ConnectionState {
+        venue_id: row.try_get("venue_id")?,
+        postal_code: row.try_get("postal_code")?,
+        venue_checked_at: row.try_get("venue_checked_at")?,
+        cursor: row.try_get("cursor")?,
+        last_success_at: row.try_get("last_success_at")?,
+        last_snapshot_at: row.try_get("last_snapshot_at")?,
+        due_at: row.try_get("due_at")?,
+        failures: narrow(row.try_get("failures")?, "failures")?,
+        last_error: row.try_get("last_error")?,
+        quarantine_digest: row.try_get::<Option<i64>, _>("quarantine_digest")?.map(i64::cast_unsigned),
+    })
+}
+
+/// Replaces what is known. When the connection was changed after the lease was taken, the pass was still run with the old
+/// settings: its cursor, its venue and its next date must not outlive it.
+pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionState) -> Result<(), StoreError> {
+    let is_current = sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM connection c JOIN connection_lease l ON l.connection = c.id AND l.revision = c.revision \
+         WHERE c.id = $1",
+    )
+    .bind(&lease.connection)
+    .fetch_one(&mut *c)
+    .await?
+        > 0;
+    sqlx::query(
+        "UPDATE connection_state SET last_success_at = $2, last_snapshot_at = $3, failures = $4, last_error = $5, \
+         quarantine_digest = $6 WHERE connection = $1",
+    )
+    .bind(&lease.connection)
+    .bind(state.last_success_at)
+    .bind(state.last_snapshot_at)
+    .bind(i64::from(state.failures))
+    .bind(state.last_error.as_deref().map(text))
+    .bind(state.quarantine_digest.map(u64::cast_signed))
+    .execute(&mut *c)
+    .await?;
+    if is_current {
+        sqlx::query(
+            r#"UPDATE connection_state SET venue_id = $2, postal_code = $3, venue_checked_at = $4, "cursor" = $5,
+               due_at = $6 WHERE connection = $1"#,
+        )
+        .bind(&lease.connection)
+        .bind(state.venue_id)
+        .bind(&state.postal_code)
+        .bind(state.venue_checked_at)
+        .bind(&state.cursor)
+        .bind(state.due_at)
+        .execute(c)
+        .await?;
+    }
+    Ok(())
+}
+
+/// A few thousand connections are joined in milliseconds; the inbox test is served by `inbound_by_connection`.
+pub(super) async fn due(c: &mut Connection, now: Millis, limit: u32) -> Result<Vec<String>, StoreError> {
+    let ids = sqlx::query_scalar(
+        "SELECT c.id FROM connection c \
+         JOIN connection_state s ON s.connection = c.id \
+         JOIN connection_lease l ON l.connection = c.id \
+         WHERE NOT c.paused AND (l.owner_id IS NULL OR l.until <= $1) \
+         AND (s.due_at <= $1 OR EXISTS (SELECT 1 FROM inbound i WHERE i.connection = c.id)) \
+         ORDER BY s.last_success_at NULLS FIRST, s.due_at, c.id LIMIT $2",
+    )
+    .bind(now)
+    .bind(i64::from(limit))
+    .fetch_all(c)
+    .await?;
+    Ok(ids)
+}

@@ -1,0 +1,232 @@
+//! What the store keeps, as its callers see it: plain records, no behaviour but comparing.
+//!
+//! Invariant: nothing here knows an engine. Leases and their owners are in `lease`, the ledger's entries in `ledger`.
+
+use passerelle_contract::Ean;
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+
+/// A connection as it was applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionRecord {
+    /// The connection's id, unique.
+    pub id: String,
+    /// The adapter's id in the registry.
+    pub adapter: String,
+    /// pass Culture account name (`default` unless said).
+    pub account: String,
+    /// pass Culture venue id, when the configuration names it.
+    pub venue: Option<i64>,
+    /// SIRET or RIDET the venue is looked up by, when the configuration names it.
+    pub siret: Option<String>,
+    /// Seconds between two scheduled passes.
+    pub every_seconds: u32,
+    /// `[connection.settings]` as written: secrets only by reference.
+    pub settings: serde_json::Value,
+    /// The folder against which relative paths in settings are read.
+    pub base_dir: String,
+    /// May this connection's vendor live on a private address?
+    pub allow_private_addresses: bool,
+    /// Paused by an operator: not scheduled, refused by `sync`.
+    pub paused: bool,
+}
+
+/// What applying a connection did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is new.
+    Created,
+    /// It existed; these fields changed (`settings.path`, `every`, …).
+    Changed(Vec<String>),
+    /// Nothing to do.
+    Unchanged,
+}
+
+/// What the gateway has learnt of a connection since it was applied.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionState {
+    /// pass Culture venue id, resolved.
+    pub venue_id: Option<i64>,
+    /// The venue's postal code, for its price ceiling and time zone.
+    pub postal_code: Option<String>,
+    /// When the venue was last looked up.
+    pub venue_checked_at: Option<Millis>,
+    /// Where the next delta starts.
+    pub cursor: Option<String>,
+    /// When the last pass that was applied ended.
+    pub last_success_at: Option<Millis>,
+    /// When the last complete snapshot was applied.
+    pub last_snapshot_at: Option<Millis>,
+    /// When the next scheduled pass is due.
+    pub due_at: Millis,
+    /// Passes failed since the last success.
+    pub failures: u32,
+    /// The last failure, as a sentence with its code.
+    pub last_error: Option<String>,
+    /// Fingerprint of the quarantine as stored, so that an unchanged one is not written again.
+    pub quarantine_digest: Option<u64>,
+    /// Day (since 1970-01-01) on which refusals that have stood long enough were last put up for asking again.
+    #[serde(default)]
+    pub refusals_checked_on: Option<u16>,
+}
+
+/// A plan that the guard held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldPlan {
+    /// When it was first held.
+    pub since: Millis,
+    /// Fingerprint of what it would do; an agreeing snapshot has the same.
+    pub digest: u64,
+    /// Codes of the reasons (`EmptySnapshot`, `MassWithdrawal`, …).
+    pub reasons: Vec<String>,
+    /// The sentence for operators.
+    pub message: String,
+    /// The sentence for booksellers, in French.
+    pub message_fr: String,
+    /// Snapshots that agreed so far, the first included.
+    pub agreeing: u32,
+    /// The body it came from, when the vendor's software posted it: reading the same body again is no second snapshot.
+    #[serde(default)]
+    pub inbound: Option<i64>,
+}
+
+/// A row that stayed behind, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRow {
+    /// The connection.
+    pub connection: String,
+    /// Its place among the rows of the pass, from 0: the order in which they are listed.
+    pub ordinal: u64,
+    /// Physical line, when the source is a file.
+    pub line: Option<u64>,
+    /// Page and entry, when the source is an API.
+    pub entry: Option<(u32, u32)>,
+    /// The vendor's key as written.
+    pub key: Option<String>,
+    /// The EAN, when it could be read.
+    pub ean: Option<Ean>,
+    /// Stable code.
+    pub code: String,
+    /// English sentence.
+    pub message: String,
+    /// French sentence.
+    pub message_fr: String,
+}
+
+/// One run of a source, as remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassRecord {
+    /// The connection.
+    pub connection: String,
+    /// When it began.
+    pub started_at: Millis,
+    /// When it ended.
+    pub ended_at: Millis,
+    /// `done`, `held` or `failed`.
+    pub outcome: String,
+    /// The summary line, as printed.
+    pub summary: serde_json::Value,
+}
+
+/// The last verdict of one probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeRecord {
+    /// Connection id, or `passculture:ACCOUNT`.
+    pub subject: String,
+    /// Probe name.
+    pub probe: String,
+    /// `healthy`, `degraded`, `failing` or `unknown`.
+    pub verdict: String,
+    /// Since when it has this verdict.
+    pub since: Millis,
+    /// When it was last asked.
+    pub checked_at: Millis,
+    /// How long the answer took.
+    pub latency_ms: u64,
+    /// What was seen.
+    pub evidence: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// A body that a vendor's software posted, stored before it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Rises with arrival, per store.
+    pub id: i64,
+    /// The connection it is for.
+    pub connection: String,
+    /// When it came.
+    pub received_at: Millis,
+    /// Does it replace everything?
+    pub snapshot: bool,
+    /// The body as posted.
+    pub body: Vec<u8>,
+}
+
+/// pass Culture's verdict on an EAN, shared by all venues of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvailabilityRow {
+    /// The EAN.
+    pub ean: Ean,
+    /// A code of `passculture::Availability`.
+    pub verdict: u8,
+    /// When it was asked.
+    pub checked_at: Millis,
+}
+
+/// What differs between two versions of one connection, and what follows from it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Names as people write them, settings by dotted path. `paused` is not among them: applying never touches it.
+    pub(super) fields: Vec<String>,
+    /// What the vendor said so far may no longer hold: the next pass starts without a cursor, now.
+    pub(super) starts_over: bool,
+    /// The venue must be looked up again.
+    pub(super) forgets_venue: bool,
+}
+
+impl Change {
+    pub(super) fn between(old: &ConnectionRecord, new: &ConnectionRecord) -> Self {
+        let mut settings = Vec::new();
+        differing_paths("settings", &old.settings, &new.settings, &mut settings);
+        let venue = [
+            ("account", old.account != new.account),
+            ("venue", old.venue != new.venue),
+            ("siret", old.siret != new.siret),
+        ];
+        let source = [
+            ("adapter", old.adapter != new.adapter),
+            ("base_dir", old.base_dir != new.base_dir),
+            ("allow_private_addresses", old.allow_private_addresses != new.allow_private_addresses),
+        ];
+        let forgets_venue = venue.iter().any(|(_, differs)| *differs);
+        let starts_over = forgets_venue || !settings.is_empty() || source.iter().any(|(_, differs)| *differs);
+        let schedule = [("every", old.every_seconds != new.every_seconds)];
+        let mut fields: Vec<String> = (source.iter().chain(&venue).chain(&schedule))
+            .filter_map(|(name, differs)| differs.then(|| (*name).to_owned()))
+            .collect();
+        fields.append(&mut settings);
+        Self { fields, starts_over, forgets_venue }
+    }
+}
+
+/// Goes into tables, not into lists: a list is one value to people.
+fn differing_paths(path: &str, old: &serde_json::Value, new: &serde_json::Value, into: &mut Vec<String>) {
+    use serde_json::Value;
+    match (old, new) {
+        (Value::Object(before), Value::Object(after)) => {
+            let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for key in keys {
+                let (one, other) = (before.get(key), after.get(key));
+                if one != other {
+                    let absent = Value::Null;
+                    differing_paths(&format!("{path}.{key}"), one.unwrap_or(&absent), other.unwrap_or(&absent), into);
+                }
+            }
+        }
+        _ if old != new => into.push(path.to_owned()),
+        _ => {}
+    }
+}

@@ -1,0 +1,89 @@
+//! Events become a log line and a metric, in one place, so that both say the same.
+//!
+//! Labels come from small fixed sets (adapter, outcome, class, code); never an id of a person, an EAN or a message.
+//! Transitions are logged, repetitions are counted.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::catalogue::{PassError, Summary};
+
+/// Starts logging to stderr. A filter that cannot be read falls back to `warn` and says so.
+pub fn start(level: &str, json: bool) {
+    let (filter, refused) = match EnvFilter::builder().parse(level) {
+        Ok(filter) => (filter, None),
+        Err(why) => (EnvFilter::new("warn"), Some(why)),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start (tests) keeps the first subscriber; that is fine.
+    let started = if json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
+    if let (Ok(()), Some(why)) = (started, refused) {
+        tracing::warn!(%why, "the log filter cannot be read; logging warnings");
+    }
+}
+
+/// The metrics of this process, collected from the first call on.
+///
+/// `None` when another recorder was installed before.
+pub fn metrics() -> Option<&'static PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let handle = PrometheusBuilder::new().install_recorder().ok()?;
+            metrics::describe_counter!("passerelle_passes_total", "Runs of a source, by adapter and outcome");
+            metrics::describe_counter!("passerelle_pass_failures_total", "Runs that failed, by adapter, class and code");
+            metrics::describe_histogram!("passerelle_pass_seconds", metrics::Unit::Seconds, "How long runs take, by adapter");
+            metrics::describe_counter!("passerelle_rows_total", "Rows read, by adapter and fate");
+            metrics::describe_counter!("passerelle_eans_pushed_total", "EANs accepted by pass Culture");
+            metrics::describe_counter!("passerelle_inbound_total", "Bodies that vendors posted, by result");
+            metrics::describe_gauge!("passerelle_connections", "Connections, by state");
+            Some(handle)
+        })
+        .as_ref()
+}
+
+/// A run ended well, or with a held plan.
+pub fn pass_ended(adapter: &'static str, summary: &Summary) {
+    let outcome = if summary.held > 0 { "held" } else { "done" };
+    metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => outcome).increment(1);
+    metrics::histogram!("passerelle_pass_seconds", "adapter" => adapter).record(summary.seconds);
+    metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "kept").increment(summary.kept);
+    metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "quarantined").increment(summary.quarantined);
+    metrics::counter!("passerelle_eans_pushed_total").increment(summary.pushed);
+    tracing::info!(
+        connection = summary.connection,
+        outcome,
+        read = summary.read,
+        kept = summary.kept,
+        quarantined = summary.quarantined,
+        pushed = summary.pushed,
+        rejected = summary.rejected,
+        seconds = summary.seconds,
+        "pass ended for {}",
+        summary.connection
+    );
+}
+
+/// A run failed. `failures` counts those in a row: the first is a warning, the rest are repetitions.
+pub fn pass_failed(adapter: &'static str, connection: &str, error: &PassError, failures: u32) {
+    let (class, code) = (error.class().name(), error.code());
+    metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => "failed").increment(1);
+    metrics::counter!("passerelle_pass_failures_total", "adapter" => adapter, "class" => class, "code" => code).increment(1);
+    if failures <= 1 {
+        tracing::warn!(connection, class, code, %error, "pass of {connection} failed: {error}");
+    } else {
+        tracing::debug!(connection, class, code, failures, %error, "pass of {connection} failed again");
+    }
+}
+
+/// A body that a vendor posted was answered.
+pub fn inbound_answered(result: &'static str) {
+    metrics::counter!("passerelle_inbound_total", "result" => result).increment(1);
+}

@@ -1,0 +1,116 @@
+//! The gateway's own HTTP: what vendors post to us, the admin API, liveness and metrics.
+//!
+//! Handlers check who speaks, store, and answer; the work is done by the schedule. A body is durable before its 204.
+//!
+//! Invariant: no handler calls a vendor or pass Culture, except `GET /api/v1/health?ask=true`, which asks the probes.
+
+mod admin;
+mod answer;
+mod openapi;
+mod stocks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use passerelle_kit::secret::Secret;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::gateway::Gateway;
+use answer::problem;
+
+pub use openapi::document;
+
+/// Longest time a request may take, its body included.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Web {
+    gateway: Arc<Gateway>,
+    admin_token: Option<Secret>,
+    intakes: stocks::Intakes,
+    /// Told when something was stored that a worker should take up.
+    wake: Arc<Notify>,
+}
+
+impl Web {
+    /// For one gateway. Without `admin_token` the admin API answers 403.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, admin_token: Option<Secret>, wake: Arc<Notify>) -> Self {
+        Self { gateway, admin_token, intakes: stocks::Intakes::default(), wake }
+    }
+}
+
+/// Every route.
+#[must_use]
+pub fn router(web: Web) -> Router {
+    let admin = Router::new()
+        .route("/api/v1/health", get(admin::health))
+        .route("/api/v1/connections", get(admin::connections))
+        .route("/api/v1/connections/{id}", get(admin::connection))
+        .route("/api/v1/connections/{id}/pause", post(admin::pause))
+        .route("/api/v1/connections/{id}/resume", post(admin::resume))
+        .route("/api/v1/connections/{id}/sync", post(admin::sync));
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/openapi.json", get(|| async { axum::Json(document()) }))
+        .route("/api/v1/stocks/{venue}", post(stocks::post).put(stocks::put))
+        // The address that booksellers' software was written for, before pass Culture closed it.
+        .route("/v2/venue/{venue}/stocks", post(stocks::post).put(stocks::put))
+        .merge(admin)
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })
+        .layer(CatchPanicLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
+        .with_state(Arc::new(web))
+}
+
+/// Listens.
+///
+/// # Errors
+/// When the address is taken or not ours.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `stop` is done, then finishes the requests under way.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, web: Web, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    axum::serve(listener, router(web)).with_graceful_shutdown(stop).await
+}
+
+async fn ready(State(web): State<Arc<Web>>) -> Response {
+    match web.gateway.store.ping().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            problem(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the store does not answer")
+        }
+    }
+}
+
+async fn metrics(State(web): State<Arc<Web>>) -> Response {
+    let Some(handle) = crate::telemetry::metrics() else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "NoMetrics", "another recorder collects the metrics of this process");
+    };
+    if let Ok(connections) = web.gateway.store.connections().await {
+        let paused = connections.iter().filter(|connection| connection.paused).count();
+        #[allow(clippy::cast_precision_loss)]
+        for (state, count) in [("paused", paused), ("running", connections.len() - paused)] {
+            metrics::gauge!("passerelle_connections", "state" => state).set(count as f64);
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response()
+}

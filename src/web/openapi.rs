@@ -1,0 +1,88 @@
+//! The description of the HTTP API. A test holds it against the router.
+
+use serde_json::{Value, json};
+
+/// The OpenAPI 3.1 document served at `/api/v1/openapi.json`.
+#[must_use]
+pub fn document() -> Value {
+    let id = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    let venue = json!({
+        "name": "venue", "in": "path", "required": true, "schema": { "type": "string" },
+        "description": "pass Culture venue id, or the connection's id"
+    });
+    let operator = json!([{ "operator": [] }]);
+    let refused = json!({
+        "401": { "description": "no or wrong token" },
+        "403": { "description": "no admin token is configured" },
+        "503": { "description": "the store does not answer" }
+    });
+    let with = |more: Value| {
+        let mut all = refused.clone();
+        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+            all.extend(more);
+        }
+        all
+    };
+    let stocks = |summary: &str| {
+        json!({
+            "summary": summary,
+            "security": [{ "connection": [] }],
+            "parameters": [venue, { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 200 } }],
+            "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Stocks" } } } },
+            "responses": {
+                "204": { "description": "stored; applied soon after" },
+                "400": { "description": "path → messages; nothing was stored" },
+                "401": { "description": "no or wrong token" },
+                "404": { "description": "not the venue of this token" },
+                "413": { "description": "more than 10 000 entries or 5 MiB" },
+                "503": { "description": "try again after Retry-After" }
+            }
+        })
+    };
+    let action = |summary: &str, done: Value| {
+        json!({ "post": { "summary": summary, "security": operator, "parameters": [id], "responses": with(done) } })
+    };
+    let missing = json!({ "description": "no such connection" });
+    let venue_paths = json!({ "post": stocks("Set the stock of the references named"), "put": stocks("Replace the whole stock, behind the guard") });
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Passerelle", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
+        "paths": {
+            "/livez": { "get": { "summary": "The process runs", "responses": { "200": { "description": "always" } } } },
+            "/readyz": { "get": { "summary": "The store answers", "responses": {
+                "200": { "description": "ready" }, "503": { "description": "not ready" } } } },
+            "/metrics": { "get": { "summary": "Prometheus metrics", "responses": { "200": { "description": "text format 0.0.4" } } } },
+            "/api/v1/openapi.json": { "get": { "summary": "This document", "responses": { "200": { "description": "OpenAPI 3.1" } } } },
+            "/api/v1/stocks/{venue}": venue_paths,
+            "/v2/venue/{venue}/stocks": venue_paths,
+            "/api/v1/health": { "get": {
+                "summary": "Verdicts of all probes; with ask=true they are asked now",
+                "security": operator,
+                "parameters": [{ "name": "ask", "in": "query", "schema": { "type": "boolean", "default": false } }],
+                "responses": with(json!({ "200": { "description": "nothing fails" }, "503": { "description": "something fails, or the store does not answer" } }))
+            } },
+            "/api/v1/connections": { "get": {
+                "summary": "All connections", "security": operator,
+                "responses": with(json!({ "200": { "description": "a list" } })) } },
+            "/api/v1/connections/{id}": { "get": {
+                "summary": "One connection and its last passes", "security": operator, "parameters": [id],
+                "responses": with(json!({ "200": { "description": "the connection" }, "404": missing })) } },
+            "/api/v1/connections/{id}/pause": action("Stop its schedule", json!({ "204": { "description": "paused" }, "404": missing })),
+            "/api/v1/connections/{id}/resume": action("Let it go on", json!({ "204": { "description": "resumed" }, "404": missing })),
+            "/api/v1/connections/{id}/sync": action("Make a pass due now", json!({ "202": { "description": "due" }, "404": missing }))
+        },
+        "components": {
+            "securitySchemes": {
+                "operator": { "type": "http", "scheme": "bearer", "description": "[server] admin_token" },
+                "connection": { "type": "http", "scheme": "bearer", "description": "the `token` of a stock-push connection" }
+            },
+            "schemas": {
+                "Stocks": { "type": "object", "required": ["stocks"], "properties": { "stocks": { "type": "array", "maxItems": 10000, "items": {
+                    "type": "object", "required": ["ref", "available", "price"], "properties": {
+                        "ref": { "type": "string", "description": "EAN-13 of the bar code" },
+                        "available": { "type": "integer", "minimum": 0, "description": "copies still for sale" },
+                        "price": { "type": "number", "exclusiveMinimum": 0, "description": "unit price incl. VAT, in euros" } } } } } }
+            }
+        }
+    })
+}

@@ -1,0 +1,233 @@
+//! The catalogue river from a stock file to a strict pass Culture, with the real binary.
+
+mod shop;
+
+use shop::{CONNECTION, Shop, csv_connection, ean};
+
+const COUNTS: [&str; 9] = ["read", "kept", "quarantined", "create", "change", "withdraw", "unchanged", "pushed", "rejected"];
+
+#[test]
+fn a_shop_is_synced_and_an_unchanged_file_sends_nothing() {
+    let shop = Shop::new(10);
+    shop.write_rows((0..10).map(|number| (number, 1_000, 2)));
+    let first = shop.run(&["sync", CONNECTION]);
+    assert_eq!(first.code, 0, "{first:#?}");
+    assert_eq!(first.numbers(&COUNTS), [10, 10, 0, 10, 0, 0, 0, 10, 0]);
+    assert_eq!(shop.online().len(), 10);
+    assert!(first.summary()["seconds"].as_f64().unwrap() < 4.0, "a small sync takes about two seconds: {}", first.summary());
+
+    let again = shop.run(&["sync", CONNECTION]);
+    assert_eq!(again.numbers(&COUNTS), [10, 10, 0, 0, 0, 0, 10, 0, 0]);
+    assert_eq!(again.numbers(&["requests"]), [0]);
+}
+
+#[test]
+fn a_plan_sends_nothing_and_stores_nothing() {
+    let shop = Shop::new(3);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 2)));
+    let plan = shop.run(&["plan", CONNECTION]);
+    assert_eq!((plan.code, plan.numbers(&["create", "requests"])), (0, vec![3, 0]), "{plan:#?}");
+    assert!(shop.online().is_empty());
+    assert_eq!(shop.sync(&["create", "pushed"]), [3, 3]);
+}
+
+#[test]
+fn prices_quantities_and_departures_arrive() {
+    let shop = Shop::new(10);
+    shop.write_rows((0..10).map(|number| (number, 1_000, 2)));
+    shop.sync(&[]);
+    shop.write_rows((1..10).map(|number| (number, if number == 1 { 1_200 } else { 1_000 }, if number == 2 { 5 } else { 2 })));
+    assert_eq!(shop.sync(&COUNTS), [9, 9, 0, 0, 2, 1, 7, 3, 0]);
+    let online = shop.online();
+    assert_eq!(online[&ean(0)], (1_000, Some(0)), "a book cannot be deleted there: it is sold out");
+    assert_eq!((online[&ean(1)].0, online[&ean(2)].1), (1_200, Some(5)));
+}
+
+#[test]
+fn a_book_that_comes_back_is_sold_again() {
+    let shop = Shop::new(3);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 2)));
+    shop.sync(&[]);
+    shop.write_rows((1..3).map(|number| (number, 1_000, 2)));
+    shop.sync(&[]);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 2)));
+    assert_eq!(shop.sync(&["change", "pushed"]), [1, 1]);
+    assert_eq!(shop.online()[&ean(0)], (1_000, Some(2)));
+}
+
+#[test]
+fn rows_that_stay_behind_say_why_and_where() {
+    let shop = Shop::new(3);
+    shop.write_stock(format!(
+        "EAN13;PV TTC;Stock\n{};10,00;1\n9782999999108;10,00;1\n9,78E+12;10,00;1\n{};349,00;1\n{};0,00;1\n2000000012340;5,00;1\n{};dix;1\n",
+        ean(0), ean(1), ean(2), ean(3)
+    ));
+    let sync = shop.run(&["sync", CONNECTION]);
+    assert_eq!((sync.code, sync.numbers(&["read", "kept", "quarantined"])), (1, vec![7, 1, 6]), "{sync:#?}");
+    let listed = shop.run(&["quarantine", "list", CONNECTION]);
+    let told: Vec<(u64, &str)> =
+        listed.lines.iter().map(|line| (line["position"]["line"].as_u64().unwrap(), line["code"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [(3, "BadCheckDigit"), (4, "LossyReference"), (5, "PriceAboveCap"), (6, "ZeroPrice"), (7, "InternalCode"), (8, "BadNumber")]
+    );
+    assert!(listed.lines.iter().all(|line| line["event"] == "quarantined" && !line["message_fr"].as_str().unwrap().is_empty()));
+}
+
+#[test]
+fn what_pass_culture_does_not_know_is_rejected_and_not_sent_again() {
+    let shop = Shop::new(2);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 1)));
+    let first = shop.run(&["sync", CONNECTION]);
+    assert_eq!((first.code, first.numbers(&["pushed", "rejected"])), (1, vec![2, 1]), "{first:#?}");
+    let again = shop.run(&["sync", CONNECTION]);
+    assert_eq!((again.code, again.numbers(&["pushed", "rejected", "requests"])), (1, vec![0, 1, 0]));
+    let explained = shop.run(&["explain", &ean(2)]);
+    assert_eq!(explained.lines[0]["refused"], "notFound", "{explained:#?}");
+}
+
+#[test]
+fn a_silent_drop_is_found_and_reported() {
+    let shop = Shop::new(5);
+    shop.sandbox.drop_silently(&[ean(4)]);
+    shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
+    let sync = shop.run(&["sync", CONNECTION]);
+    assert_eq!((sync.code, sync.numbers(&["pushed", "rejected"])), (1, vec![5, 1]), "{sync:#?}");
+    let explained = shop.run(&["explain", &ean(4)]);
+    assert_eq!(explained.lines[0]["refused"], "DroppedSilently", "{explained:#?}");
+}
+
+#[test]
+fn a_cut_file_is_held_until_a_second_one_agrees() {
+    let shop = Shop::new(30);
+    shop.write_rows((0..30).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.write_rows((0..10).map(|number| (number, 1_000, 1)));
+    let held = shop.run(&["sync", CONNECTION]);
+    assert_eq!((held.code, held.numbers(&["withdraw", "held", "pushed"])), (1, vec![20, 20, 0]), "{held:#?}");
+    assert_eq!(shop.run(&["plan", CONNECTION]).numbers(&["held"]), [20], "a plan is no second snapshot");
+    assert!(shop.online().values().all(|(_, copies)| *copies == Some(1)));
+    let agreed = shop.run(&["sync", CONNECTION]);
+    assert_eq!((agreed.code, agreed.numbers(&["withdraw", "held", "pushed"])), (0, vec![20, 0, 20]), "{agreed:#?}");
+}
+
+#[test]
+fn an_operator_releases_a_held_plan() {
+    let shop = Shop::new(30);
+    shop.write_rows((0..30).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.write_rows((0..10).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    let released = shop.run(&["sync", CONNECTION, "--release"]);
+    assert_eq!((released.code, released.numbers(&["held", "pushed"])), (0, vec![0, 20]), "{released:#?}");
+}
+
+#[test]
+fn a_header_only_file_is_held_and_never_agreed_upon() {
+    let shop = Shop::new(3);
+    shop.write_stock("EAN13;PV TTC;Stock\n");
+    assert_eq!(shop.run(&["sync", CONNECTION]).code, 1);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 1)));
+    assert_eq!(shop.sync(&["pushed"]), [3]);
+    shop.write_stock("EAN13;PV TTC;Stock\n");
+    for _ in 0..3 {
+        let held = shop.run(&["sync", CONNECTION]);
+        assert_eq!((held.code, held.numbers(&["held"])), (1, vec![3]));
+    }
+    assert!(shop.online().values().all(|(_, copies)| *copies == Some(1)));
+}
+
+#[test]
+fn prices_in_the_wrong_unit_are_held() {
+    let shop = Shop::new(6);
+    shop.write_rows((0..6).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.write_rows((0..6).map(|number| (number, 10_000, 1)));
+    let held = shop.run(&["sync", CONNECTION]);
+    assert_eq!((held.code, held.numbers(&["held"])), (1, vec![6]), "{held:#?}");
+    assert!(shop.online().values().all(|(price, _)| *price == 1_000));
+}
+
+#[test]
+fn too_many_bad_rows_make_a_pass_that_withdraws_nothing() {
+    let shop = Shop::new(100);
+    shop.write_rows((0..100).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    let mut text = "EAN13;PV TTC;Stock\n".to_owned();
+    for number in 0..100 {
+        let price = if number < 25 { "?" } else { "11,00" };
+        text.push_str(&format!("{};{price};1\n", if number < 20 { "97829900000".to_owned() } else { ean(number) }));
+    }
+    shop.write_stock(text);
+    let partial = shop.run(&["sync", CONNECTION]);
+    assert_eq!((partial.code, partial.numbers(&["quarantined", "change", "withdraw", "held"])), (1, vec![25, 75, 0, 0]), "{partial:#?}");
+}
+
+#[test]
+fn a_row_whose_price_cannot_be_read_keeps_its_offer() {
+    let shop = Shop::new(3);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.write_stock(format!("EAN13;PV TTC;Stock\n{};10,00;1\n{};10,00;1\n{};;1\n", ean(0), ean(1), ean(2)));
+    assert_eq!(shop.sync(&["withdraw", "quarantined"]), [0, 1]);
+    assert_eq!(shop.online()[&ean(2)], (1_000, Some(1)));
+}
+
+#[test]
+fn while_pass_culture_is_down_changes_add_up_to_one_push() {
+    let shop = Shop::new(5);
+    shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.sandbox.fail_next("POST", "/public/offers/v1/products/ean", 500, 1_000);
+    for copies in 2..4 {
+        shop.write_rows((0..5).map(|number| (number, 1_000, copies)));
+        let failed = shop.run(&["sync", CONNECTION]);
+        assert_eq!(failed.code, 2, "{failed:#?}");
+    }
+    shop.sandbox.clear_faults();
+    let push = shop.run(&["push", CONNECTION]);
+    assert_eq!((push.code, push.numbers(&["pushed"])), (0, vec![5]), "{push:#?}");
+    assert!(shop.online().values().all(|(_, copies)| *copies == Some(3)));
+}
+
+#[test]
+fn a_booking_between_two_passes_is_not_undone() {
+    let shop = Shop::new(1);
+    shop.write_rows([(0, 1_000, 3)]);
+    shop.sync(&[]);
+    let offer = shop.sandbox.offers()[0].offer_id;
+    shop.block_on(shop.sandbox.book("a@example.org", offer, 1)).unwrap();
+    assert_eq!(shop.online()[&ean(0)].1, Some(2));
+    // The shop's software has not set the copy aside: the same file again changes nothing, and sends nothing.
+    assert_eq!(shop.sync(&["pushed", "requests"]), [0, 0]);
+    shop.write_rows([(0, 1_000, 2)]);
+    assert_eq!(shop.sync(&["pushed"]), [1]);
+    assert_eq!(shop.online()[&ean(0)].1, Some(2), "what is sent is what remains");
+}
+
+#[test]
+fn a_missing_column_fails_and_names_what_was_found() {
+    let shop = Shop::new(1);
+    shop.write_stock("Code;Prix;Qte\n1;2;3\n");
+    let failed = shop.run(&["sync", CONNECTION]);
+    assert_eq!((failed.code, failed.lines[0]["code"].as_str()), (2, Some("HeaderMismatch")), "{failed:#?}");
+    assert!(failed.stderr.contains("Code"), "{}", failed.stderr);
+}
+
+#[test]
+fn settings_mistakes_are_told_together_with_78() {
+    let shop = Shop::new(1);
+    shop.configure(&csv_connection("wings = 2\n"));
+    let bad = shop.run(&["plan", CONNECTION]);
+    assert_eq!(bad.code, 78, "{bad:#?}");
+    assert!(bad.stderr.contains("file.wings") || bad.stderr.contains("wings"), "{}", bad.stderr);
+}
+
+#[test]
+fn an_unknown_connection_is_wrong_usage() {
+    let shop = Shop::new(1);
+    for command in ["plan", "sync", "push", "check"] {
+        assert_eq!(shop.run(&[command, "nobody"]).code, 64, "{command}");
+    }
+    assert_eq!(shop.run(&["fly"]).code, 64);
+}
