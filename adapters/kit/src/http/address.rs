@@ -94,8 +94,8 @@ pub(super) fn check(url: &Url, config: &Config, operation: &str) -> Result<(), A
 
 pub(super) fn private_address(url: &Url, operation: &str) -> AdapterError {
     let context = format!(
-        "{} lies in a private or loopback network, which this connection may not reach; allow private addresses for it \
-         if that is meant",
+        "{} lies in a private or loopback network, which this connection may not reach; set \
+         allow_private_addresses = true on the connection if that is meant",
         shown(url)
     );
     AdapterError::new(Class::Settings, "PrivateAddress", operation, context)

@@ -209,6 +209,14 @@ impl Client {
     }
 }
 
+/// The value of `Authorization` for a user and a password.
+#[must_use]
+pub fn basic(user: &str, password: &Secret) -> Secret {
+    use base64::Engine as _;
+    let pair = format!("{user}:{}", password.expose());
+    Secret::new(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+}
+
 fn authorization(secret: &Secret, operation: &str) -> Result<HeaderValue, AdapterError> {
     let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| {
         let text = "the credential has characters that no HTTP header can carry (a line break inside it?)";
