@@ -142,6 +142,13 @@ pub(crate) struct FilterPlan {
     pub shop: Option<String>,
 }
 
+impl FilterPlan {
+    /// Does a filter look at a column of its own choosing?
+    pub(crate) const fn has_columns(&self) -> bool {
+        !self.keep_if.is_empty() || !self.drop_if.is_empty()
+    }
+}
+
 impl Plan {
     /// Reads and checks settings.
     pub(crate) fn check(value: &serde_json::Value) -> Result<Self, SettingsError> {
@@ -186,6 +193,9 @@ impl Plan {
             prefixes: check.prefixes(read.filters.ean_prefix_drop),
             shop: read.filters.shop_equals.map(|shop| shop.trim().to_owned()),
         };
+        if layout.format == Some(Format::ArtAsc) && filters.has_columns() {
+            check.add("filters", "the art-asc layout has no other column to look at: leave keep_if and drop_if out");
+        }
         if filters.shop.is_some() && columns.shop.is_none() && layout.format != Some(Format::ArtAsc) {
             check.add("filters.shop_equals", "say which column holds the shop: columns.shop");
         }
@@ -200,6 +210,7 @@ impl Plan {
             max_bad_ratio: check.ratio("limits.max_bad_ratio", read.limits.max_bad_ratio).unwrap_or(0.05),
             max_withdraw_ratio: check.ratio("limits.max_shrink_ratio", read.limits.max_shrink_ratio),
             min_rows: read.limits.min_rows.unwrap_or(0),
+            keep_back: read.values.keep_back,
         };
         let values = Values {
             quantity_map: read
@@ -483,7 +494,10 @@ impl Check {
         ];
         for (role, column) in all {
             if !roles.contains(&role) && column.as_ref().is_some_and(|column| has(&column.0)) {
-                self.add(format!("columns.{role}.{key}"), format!("{key} is for columns.{}", roles.join(" and columns.")));
+                self.add(
+                    format!("columns.{role}.{key}"),
+                    format!("{key} is for columns.{}", roles.join(" and columns.")),
+                );
             }
         }
     }
@@ -494,7 +508,10 @@ impl Check {
             return self.wanted("columns.quantity", column, format).into_iter().collect();
         };
         if names.is_empty() || table.name.is_some() || table.index.is_some() || table.pos.is_some() {
-            self.add("columns.quantity.sum_of", "sum_of names its columns by itself: at least one, and no name, index or pos");
+            self.add(
+                "columns.quantity.sum_of",
+                "sum_of names its columns by itself: at least one, and no name, index or pos",
+            );
         }
         names.iter().map(|name| Wanted { spot: Spot::Named(vec![name.clone()]), optional: false }).collect()
     }
@@ -507,7 +524,10 @@ impl Check {
             (None, Some(index), None, None) => Spot::Index(index.get() as usize - 1),
             (None, None, Some(pos), Some(len)) => Spot::Span { pos: pos as usize, len: len.get() as usize },
             _ => {
-                self.add(path, "write exactly one of: a name, { index = … } (from 1), or { pos = …, len = … } (from 0)");
+                self.add(
+                    path,
+                    "write exactly one of: a name, { index = … } (from 1), or { pos = …, len = … } (from 0)",
+                );
                 return None;
             }
         };
@@ -595,15 +615,28 @@ mod tests {
             "values": { "blank_price": "catalogue" },
             "limits": { "max_bad_ratio": 5.0 }
         }));
-        for path in ["path", "file.delimiter", "file.stop_at", "file.max_age", "file.match", "columns.ean",
-                     "columns.price", "columns.title.unit", "values.blank_price", "limits.max_bad_ratio"] {
+        for path in [
+            "path",
+            "file.delimiter",
+            "file.stop_at",
+            "file.max_age",
+            "file.match",
+            "columns.ean",
+            "columns.price",
+            "columns.title.unit",
+            "values.blank_price",
+            "limits.max_bad_ratio",
+        ] {
             assert!(found.iter().any(|one| one == path), "{path} in {found:?}");
         }
     }
 
     #[test]
     fn a_wrong_key_inside_a_column_is_named_by_its_path() {
-        assert_eq!(problems(&json!({ "path": "a", "columns": { "price": { "name": "PV", "unit": "franc" } } })), ["columns.price.unit"]);
+        assert_eq!(
+            problems(&json!({ "path": "a", "columns": { "price": { "name": "PV", "unit": "franc" } } })),
+            ["columns.price.unit"]
+        );
         assert_eq!(problems(&json!({ "path": "a", "colums": {} })), ["colums"]);
     }
 

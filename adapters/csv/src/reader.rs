@@ -72,7 +72,13 @@ struct Field {
 
 /// Where the cutting of a record stopped.
 enum Cut {
-    Done { end: usize, next: usize, lines: u64, first_line_end: Option<usize>, terminated: bool },
+    Done {
+        end: usize,
+        next: usize,
+        lines: u64,
+        first_line_end: Option<usize>,
+        terminated: bool,
+    },
     /// The buffer ends before the record does.
     More,
     /// A quote does not close within the longest record.
@@ -436,7 +442,10 @@ mod tests {
 
     #[test]
     fn quotes_that_open_no_field_are_letters() {
-        assert_eq!(read("1;Écran 24\";3\n\"a \"\"b\"\"\";\"c;d\";\n"), rows(&[(1, "1|Écran 24\"|3"), (2, "a \"\"b\"\"|c;d|")]));
+        assert_eq!(
+            read("1;Écran 24\";3\n\"a \"\"b\"\"\";\"c;d\";\n"),
+            rows(&[(1, "1|Écran 24\"|3"), (2, "a \"\"b\"\"|c;d|")])
+        );
         assert_eq!(read("\"24\" screen\";2\n"), rows(&[(1, "24\" screen|2")]));
     }
 

@@ -304,7 +304,7 @@ pub(crate) struct Values {
     pub duplicates: DuplicateRule,
     /// A quantity below zero: `zero` (default, noted) or `reject`.
     pub negative: Negative,
-    /// Copies of each row that stay with the shop.
+    /// Copies of every reference that stay with the shop.
     pub keep_back: u32,
 }
 
