@@ -160,6 +160,15 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// Passes over one physical line, blank or not; `false` at the end.
+    pub(crate) fn skip_line(&mut self) -> io::Result<bool> {
+        if self.from == self.to && !self.refill()? {
+            return Ok(false);
+        }
+        self.skip_long_line()?;
+        Ok(true)
+    }
+
     /// Physical line on which the record starts, from 1.
     pub(crate) const fn line(&self) -> u64 {
         self.line

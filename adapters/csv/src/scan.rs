@@ -80,7 +80,7 @@ type Rest = (Vec<Row<StockLine>>, Vec<Note>, Trust);
 
 fn skip_to_data<R: Read>(records: &mut Records<R>, dialect: &Dialect) -> io::Result<()> {
     // Line by line, without quotes: a preamble is not data.
-    while records.next_line() <= dialect.skip && records.next()? != Step::End {}
+    while records.next_line() <= dialect.skip && records.skip_line()? {}
     records.set_syntax(dialect.syntax);
     if dialect.has_header {
         records.next()?;
