@@ -1,5 +1,6 @@
 //! One request to one answer, in the manner of the shop's profile.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Profile;
-use super::shop::{Entry, Shop};
+use super::shop::{Dice, Entry, Shop};
 
 /// Page size when none is asked for.
 const DEFAULT_LIMIT: u32 = 5000;
@@ -108,7 +109,11 @@ fn misbehave_at_times(shop: &mut Shop, answer: &mut Answer) {
 
 fn page(shop: &mut Shop, asked: &Asked) -> Answer {
     let profile = shop.config().profile;
-    let matching = matching(shop, asked);
+    let reshuffled = (profile == Profile::UnstableOrder).then(|| {
+        let all = matching(shop, asked).into_owned();
+        shuffled(all, shop.dice())
+    });
+    let matching = reshuffled.map_or_else(|| matching(shop, asked), Cow::Owned);
     let total = matching.len();
     let start = match &asked.after {
         Some(_) if profile == Profile::IgnoresAfter => 0,
@@ -130,27 +135,31 @@ fn page(shop: &mut Shop, asked: &Asked) -> Answer {
     }
 }
 
-/// Entries that the request is about, in the server's order.
-fn matching(shop: &mut Shop, asked: &Asked) -> Vec<Entry> {
+/// Entries that the request is about, in order of reference. Borrowed where that is all of them: the list may be long.
+fn matching<'a>(shop: &'a Shop, asked: &Asked) -> Cow<'a, [Entry]> {
     let profile = shop.config().profile;
     let since = asked.since.filter(|_| profile != Profile::NoDelta).map(|since| since_seconds(since, profile));
-    let honours_stock = asked.in_stock && profile == Profile::Titelive && since.is_none();
-    let mut found: Vec<Entry> = shop
+    let in_stock_only = asked.in_stock && profile == Profile::Titelive && since.is_none();
+    let shrinks = profile == Profile::Shrinking && since.is_none();
+    if since.is_none() && !in_stock_only && !shrinks {
+        return Cow::Borrowed(shop.entries());
+    }
+    let wanted = shop
         .entries()
         .iter()
         .filter(|entry| since.is_none_or(|since| entry.modified_at >= since))
-        .filter(|entry| !honours_stock || entry.available != 0)
+        .filter(|entry| !in_stock_only || entry.available != 0)
         // Spread over the whole list, and the same six in ten every time.
-        .filter(|entry| profile != Profile::Shrinking || since.is_some() || (entry.ean / 10) % 10 >= 6)
-        .copied()
-        .collect();
-    if profile == Profile::UnstableOrder {
-        for at in (1..found.len()).rev() {
-            let other = usize::try_from(shop.dice().below(at as u64 + 1)).unwrap_or(0);
-            found.swap(at, other);
-        }
+        .filter(|entry| !shrinks || (entry.ean / 10) % 10 >= 6);
+    Cow::Owned(wanted.copied().collect())
+}
+
+fn shuffled(mut entries: Vec<Entry>, dice: &mut Dice) -> Vec<Entry> {
+    for at in (1..entries.len()).rev() {
+        let other = usize::try_from(dice.below(at as u64 + 1)).unwrap_or(0);
+        entries.swap(at, other);
     }
-    found
+    entries
 }
 
 /// `paris_time` shifts the date to Paris time and compares it with its stamps in UTC: one or two hours get lost.

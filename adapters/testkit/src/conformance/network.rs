@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use passerelle_contract::{AdapterError, Class};
 
 use super::{CANARY, CanaryFile, Harness, Outcome, ensure, read_pass, with_secret};
@@ -26,19 +27,22 @@ pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn 
         (Fault::Redirect("/round/and/round".to_owned()), &[Class::VendorFault]),
         (Fault::Body("{\"half\": ".to_owned()), &[Class::VendorFault]),
     ];
-    for (fault, classes) in faults {
-        let bench = harness.bench().await;
-        let adapter = bench.connect(harness)?;
-        let (Some(_), Some(simulator)) = (adapter.stock(), &bench.simulator) else { return Ok(()) };
-        simulator.faults().always(fault.clone());
-        match read_pass(harness, adapter.as_ref()).await.map_err(|why| format!("{fault:?}: {why}"))? {
-            Err(error) => ensure(classes.contains(&error.class) && explained(&error), || {
-                format!("{fault:?} gives {:?}, not one of {classes:?}: {error}", error.class)
-            })?,
-            Ok(_) => return Err(format!("{fault:?} passes for a good pass")),
-        }
+    // All at once, each with its own vendor: the slow ones wait side by side.
+    let outcomes = faults.into_iter().map(|(fault, classes)| one_fault(harness, fault, classes));
+    join_all(outcomes).await.into_iter().collect()
+}
+
+async fn one_fault(harness: &dyn Harness, fault: Fault, classes: &[Class]) -> Outcome {
+    let bench = harness.bench().await;
+    let adapter = bench.connect(harness)?;
+    let (Some(_), Some(simulator)) = (adapter.stock(), &bench.simulator) else { return Ok(()) };
+    simulator.faults().always(fault.clone());
+    match read_pass(harness, adapter.as_ref()).await.map_err(|why| format!("{fault:?}: {why}"))? {
+        Err(error) => ensure(classes.contains(&error.class) && explained(&error), || {
+            format!("{fault:?} gives {:?}, not one of {classes:?}: {error}", error.class)
+        }),
+        Ok(_) => Err(format!("{fault:?} passes for a good pass")),
     }
-    Ok(())
 }
 
 pub(super) async fn a_vendor_that_is_down_is_transient(harness: &dyn Harness) -> Outcome {
