@@ -3,7 +3,10 @@
 use std::error::Error;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use passerelle_contract::{AdapterError, Class};
+
+use serde_json::Value;
 
 use super::{CANARY, CanaryFile, Harness, Outcome, ensure, read_pass, with_secret};
 use crate::simulator::Fault;
@@ -26,19 +29,22 @@ pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn 
         (Fault::Redirect("/round/and/round".to_owned()), &[Class::VendorFault]),
         (Fault::Body("{\"half\": ".to_owned()), &[Class::VendorFault]),
     ];
-    for (fault, classes) in faults {
-        let bench = harness.bench().await;
-        let adapter = bench.connect(harness)?;
-        let (Some(_), Some(simulator)) = (adapter.stock(), &bench.simulator) else { return Ok(()) };
-        simulator.faults().always(fault.clone());
-        match read_pass(harness, adapter.as_ref()).await.map_err(|why| format!("{fault:?}: {why}"))? {
-            Err(error) => ensure(classes.contains(&error.class) && explained(&error), || {
-                format!("{fault:?} gives {:?}, not one of {classes:?}: {error}", error.class)
-            })?,
-            Ok(_) => return Err(format!("{fault:?} passes for a good pass")),
-        }
+    // All at once, each with its own vendor: the slow ones wait side by side.
+    let outcomes = faults.into_iter().map(|(fault, classes)| one_fault(harness, fault, classes));
+    join_all(outcomes).await.into_iter().collect()
+}
+
+async fn one_fault(harness: &dyn Harness, fault: Fault, classes: &[Class]) -> Outcome {
+    let bench = harness.bench().await;
+    let adapter = bench.connect(harness)?;
+    let (Some(_), Some(simulator)) = (adapter.stock(), &bench.simulator) else { return Ok(()) };
+    simulator.faults().always(fault.clone());
+    match read_pass(harness, adapter.as_ref()).await.map_err(|why| format!("{fault:?}: {why}"))? {
+        Err(error) => ensure(classes.contains(&error.class) && explained(&error), || {
+            format!("{fault:?} gives {:?}, not one of {classes:?}: {error}", error.class)
+        }),
+        Ok(_) => Err(format!("{fault:?} passes for a good pass")),
     }
-    Ok(())
 }
 
 pub(super) async fn a_vendor_that_is_down_is_transient(harness: &dyn Harness) -> Outcome {
@@ -77,27 +83,29 @@ pub(super) async fn a_private_address_is_refused_unless_allowed(harness: &dyn Ha
 pub(super) async fn no_secret_shows_in_errors_or_evidence(harness: &dyn Harness) -> Outcome {
     let Some((_, over)) = harness.secret_setting() else { return Ok(()) };
     let file = CanaryFile::new()?;
-    for fault in [None, Some(Fault::Status(401)), Some(Fault::Status(503)), Some(Fault::Html), Some(Fault::CutMidBody)]
-    {
-        let bench = harness.bench().await;
-        let settings = with_secret(&bench.settings_with(&over), &file.place());
-        let adapter = bench.connect_with(harness, &settings)?;
-        if let (Some(fault), Some(simulator)) = (fault, &bench.simulator) {
-            simulator.faults().always(fault);
-        }
-        let mut shown = String::new();
-        if let Err(error) = read_pass(harness, adapter.as_ref()).await? {
-            shown += &everything(&error);
-        }
-        for probe in adapter.probes() {
-            match (probe.ask)().await {
-                Ok(evidence) => shown += &format!("{evidence:?}"),
-                Err(error) => shown += &everything(&error),
-            }
-        }
-        ensure(!shown.contains(CANARY), || format!("the secret shows in: {shown}"))?;
+    let faults = [None, Some(Fault::Status(401)), Some(Fault::Status(503)), Some(Fault::Html), Some(Fault::CutMidBody)];
+    let place = file.place();
+    let outcomes = faults.into_iter().map(|fault| one_look_for_the_secret(harness, fault, with_secret(&over, &place)));
+    join_all(outcomes).await.into_iter().collect()
+}
+
+async fn one_look_for_the_secret(harness: &dyn Harness, fault: Option<Fault>, over: Value) -> Outcome {
+    let bench = harness.bench().await;
+    let adapter = bench.connect_with(harness, &bench.settings_with(&over))?;
+    if let (Some(fault), Some(simulator)) = (fault, &bench.simulator) {
+        simulator.faults().always(fault);
     }
-    Ok(())
+    let mut shown = String::new();
+    if let Err(error) = read_pass(harness, adapter.as_ref()).await? {
+        shown += &everything(&error);
+    }
+    for probe in adapter.probes() {
+        match (probe.ask)().await {
+            Ok(evidence) => shown += &format!("{evidence:?}"),
+            Err(error) => shown += &everything(&error),
+        }
+    }
+    ensure(!shown.contains(CANARY), || format!("the secret shows in: {shown}"))
 }
 
 fn explained(error: &AdapterError) -> bool {
