@@ -26,10 +26,12 @@ pub const MAX_EANS: usize = 100;
 /// Items of one task of the backend.
 pub const CHUNK: usize = 35;
 
+const NOT_A_NUMBER: &str = "EAN must be an integer";
+
 /// `GET …/products/ean/check_availability`
 pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
     let mut errors = Errors::default();
-    let eans = ean_list(call, &mut errors);
+    let eans = ean_list(call, "EAN list must not be empty", &mut errors);
     errors.finish()?;
     let mut available = Vec::new();
     let mut not_found = Vec::new();
@@ -56,7 +58,8 @@ pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
 /// `GET …/products/ean`
 pub(crate) fn read(world: &World, call: &Call) -> Outcome {
     let mut errors = Errors::default();
-    let eans = ean_list(call, &mut errors);
+    // Reading splits before it looks for emptiness, so an empty list is one EAN that is not a number.
+    let eans = ean_list(call, NOT_A_NUMBER, &mut errors);
     let venue_id = match call.query("venueId") {
         None => {
             errors.add("venueId", old::MISSING);
@@ -84,7 +87,7 @@ pub(crate) fn read(world: &World, call: &Call) -> Outcome {
 }
 
 /// The `eans` parameter; on the first thing wrong, one message and an empty list.
-fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
+fn ean_list(call: &Call, when_empty: &str, errors: &mut Errors) -> Vec<u64> {
     let Some(text) = call.query("eans") else {
         errors.add("eans", old::MISSING);
         return Vec::new();
@@ -94,7 +97,7 @@ fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
         Vec::new()
     };
     if text.is_empty() {
-        return refuse("EAN list must not be empty");
+        return refuse(when_empty);
     }
     let parts: Vec<&str> = text.split(',').collect();
     if parts.len() > MAX_EANS {
@@ -103,7 +106,7 @@ fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
     let mut eans = Vec::with_capacity(parts.len());
     for part in parts {
         if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return refuse("EAN must be an integer");
+            return refuse(NOT_A_NUMBER);
         }
         match ean_number(part) {
             Some(ean) => eans.push(ean),

@@ -162,7 +162,7 @@ impl Sandbox {
         let world = self.shared.world();
         let ids = world.by_ean.get(&(venue, seed::ean_number(ean)?))?;
         let newest = *ids.last()?;
-        world.offer_truths().find(|offer| offer.offer_id == newest)
+        world.offers.get(&newest).map(|offer| world.offer_truth(offer))
     }
 
     /// The last requests to the API, oldest first (at most 10 000).

@@ -318,6 +318,7 @@ async fn reading_refuses_what_the_backend_refuses() {
     let sandbox = start().await;
     let cases = [
         (format!("{EAN_PATH}?eans={BOOK}"), 400, json!({"venueId": ["field required"]})),
+        (format!("{EAN_PATH}?eans=&venueId=535"), 400, json!({"eans": ["EAN must be an integer"]})),
         (format!("{EAN_PATH}?venueId=535"), 400, json!({"eans": ["field required"]})),
         (
             format!("{EAN_PATH}?eans=1,2&venueId=x"),

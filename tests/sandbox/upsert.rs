@@ -339,7 +339,7 @@ async fn two_calls_in_flight_double_a_new_ean_and_later_calls_use_the_newest() {
 #[tokio::test]
 async fn chunks_of_35_are_applied_in_no_fixed_order() {
     let sandbox = start_with(Settings { upsert_delay_ms: 20, any_ean: true, ..Settings::default() }).await;
-    let eans: Vec<String> = (0..350).map(|n| book_ean(n)).collect();
+    let eans: Vec<String> = (0..350).map(book_ean).collect();
     let items: Vec<Value> = eans.iter().map(|ean| json!({"ean": ean, "stock": {"price": 1, "quantity": 1}})).collect();
     upsert(&sandbox, 535, json!(items)).await;
     sandbox.settled().await;
