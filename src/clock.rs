@@ -11,7 +11,8 @@ pub fn now() -> Millis {
 /// An instant as people read it: `2026-03-05 04:15:00Z`.
 #[must_use]
 pub fn show(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+    jiff::Timestamp::from_millisecond(at)
+        .map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
 /// A length of time as people say it: `3 min`, `2 h`, `5 days`.

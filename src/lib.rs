@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`cli`] | one file per command; says things to people |
 //! | [`web`] | routes: pushed stocks, admin API, liveness, metrics |
-//! | [`gateway`] | what every command works with, opened once |
+//! | [`gateway`] | what every command works with, opened once; the schedule of a server |
 //! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
 //! | [`health`] | probes, verdicts, since when |
 //! | [`rules`] | facts → offers: pure |
@@ -21,7 +21,7 @@
 //!
 //! # One EAN, from the shop to pass Culture
 //!
-//! 1. [`catalogue::schedule`] finds the shop's connection due and takes its lease; `passerelle sync` does the same by hand.
+//! 1. [`gateway::schedule`] finds the shop's connection due and takes its lease; `passerelle sync` does the same by hand.
 //! 2. The adapter's `Source::pull` streams pages of `StockLine`; what cannot be read comes as `Row::Poison` with its line.
 //! 3. [`rules::products::judge`] keeps the line or tells why not; [`catalogue::gather`] sorts what is kept by EAN, on disk if it
 //!    must.

@@ -2,9 +2,11 @@
 
 mod shop;
 
+use passerelle::sandbox::{Bookable, FaultEffect};
 use shop::{CONNECTION, Shop, csv_connection, ean};
 
-const COUNTS: [&str; 9] = ["read", "kept", "quarantined", "create", "change", "withdraw", "unchanged", "pushed", "rejected"];
+const COUNTS: [&str; 9] =
+    ["read", "kept", "quarantined", "create", "change", "withdraw", "unchanged", "pushed", "rejected"];
 
 #[test]
 fn a_shop_is_synced_and_an_unchanged_file_sends_nothing() {
@@ -14,7 +16,11 @@ fn a_shop_is_synced_and_an_unchanged_file_sends_nothing() {
     assert_eq!(first.code, 0, "{first:#?}");
     assert_eq!(first.numbers(&COUNTS), [10, 10, 0, 10, 0, 0, 0, 10, 0]);
     assert_eq!(shop.online().len(), 10);
-    assert!(first.summary()["seconds"].as_f64().unwrap() < 4.0, "a small sync takes about two seconds: {}", first.summary());
+    assert!(
+        first.summary()["seconds"].as_f64().unwrap() < 4.0,
+        "a small sync takes about two seconds: {}",
+        first.summary()
+    );
 
     let again = shop.run(&["sync", CONNECTION]);
     assert_eq!(again.numbers(&COUNTS), [10, 10, 0, 0, 0, 0, 10, 0, 0]);
@@ -36,7 +42,9 @@ fn prices_quantities_and_departures_arrive() {
     let shop = Shop::new(10);
     shop.write_rows((0..10).map(|number| (number, 1_000, 2)));
     shop.sync(&[]);
-    shop.write_rows((1..10).map(|number| (number, if number == 1 { 1_200 } else { 1_000 }, if number == 2 { 5 } else { 2 })));
+    shop.write_rows(
+        (1..10).map(|number| (number, if number == 1 { 1_200 } else { 1_000 }, if number == 2 { 5 } else { 2 })),
+    );
     assert_eq!(shop.sync(&COUNTS), [9, 9, 0, 0, 2, 1, 7, 3, 0]);
     let online = shop.online();
     assert_eq!(online[&ean(0)], (1_000, Some(0)), "a book cannot be deleted there: it is sold out");
@@ -65,13 +73,28 @@ fn rows_that_stay_behind_say_why_and_where() {
     let sync = shop.run(&["sync", CONNECTION]);
     assert_eq!((sync.code, sync.numbers(&["read", "kept", "quarantined"])), (1, vec![7, 1, 6]), "{sync:#?}");
     let listed = shop.run(&["quarantine", "list", CONNECTION]);
-    let told: Vec<(u64, &str)> =
-        listed.lines.iter().map(|line| (line["position"]["line"].as_u64().unwrap(), line["code"].as_str().unwrap())).collect();
+    let told: Vec<(u64, &str)> = listed
+        .lines
+        .iter()
+        .map(|line| (line["position"]["line"].as_u64().unwrap(), line["code"].as_str().unwrap()))
+        .collect();
     assert_eq!(
         told,
-        [(3, "BadCheckDigit"), (4, "LossyReference"), (5, "PriceAboveCap"), (6, "ZeroPrice"), (7, "InternalCode"), (8, "BadNumber")]
+        [
+            (3, "BadCheckDigit"),
+            (4, "LossyReference"),
+            (5, "PriceAboveCap"),
+            (6, "ZeroPrice"),
+            (7, "InternalCode"),
+            (8, "BadNumber")
+        ]
     );
-    assert!(listed.lines.iter().all(|line| line["event"] == "quarantined" && !line["message_fr"].as_str().unwrap().is_empty()));
+    assert!(
+        listed
+            .lines
+            .iter()
+            .all(|line| line["event"] == "quarantined" && !line["message_fr"].as_str().unwrap().is_empty())
+    );
 }
 
 #[test]
@@ -83,13 +106,13 @@ fn what_pass_culture_does_not_know_is_rejected_and_not_sent_again() {
     let again = shop.run(&["sync", CONNECTION]);
     assert_eq!((again.code, again.numbers(&["pushed", "rejected", "requests"])), (1, vec![0, 1, 0]));
     let explained = shop.run(&["explain", &ean(2)]);
-    assert_eq!(explained.lines[0]["refused"], "notFound", "{explained:#?}");
+    assert_eq!(explained.lines[0]["refused"], "NotFound", "{explained:#?}");
 }
 
 #[test]
 fn a_silent_drop_is_found_and_reported() {
     let shop = Shop::new(5);
-    shop.sandbox.drop_silently(&[ean(4)]);
+    shop.sandbox.drop_eans([ean(4).as_str()]);
     shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
     let sync = shop.run(&["sync", CONNECTION]);
     assert_eq!((sync.code, sync.numbers(&["pushed", "rejected"])), (1, vec![5, 1]), "{sync:#?}");
@@ -160,7 +183,11 @@ fn too_many_bad_rows_make_a_pass_that_withdraws_nothing() {
     }
     shop.write_stock(text);
     let partial = shop.run(&["sync", CONNECTION]);
-    assert_eq!((partial.code, partial.numbers(&["quarantined", "change", "withdraw", "held"])), (1, vec![25, 75, 0, 0]), "{partial:#?}");
+    assert_eq!(
+        (partial.code, partial.numbers(&["quarantined", "change", "withdraw", "held"])),
+        (1, vec![25, 75, 0, 0]),
+        "{partial:#?}"
+    );
 }
 
 #[test]
@@ -178,7 +205,7 @@ fn while_pass_culture_is_down_changes_add_up_to_one_push() {
     let shop = Shop::new(5);
     shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
     shop.sync(&[]);
-    shop.sandbox.fail_next("POST", "/public/offers/v1/products/ean", 500, 1_000);
+    shop.break_upserts(1_000, FaultEffect::ServerError);
     for copies in 2..4 {
         shop.write_rows((0..5).map(|number| (number, 1_000, copies)));
         let failed = shop.run(&["sync", CONNECTION]);
@@ -196,7 +223,7 @@ fn a_booking_between_two_passes_is_not_undone() {
     shop.write_rows([(0, 1_000, 3)]);
     shop.sync(&[]);
     let offer = shop.sandbox.offers()[0].offer_id;
-    shop.block_on(shop.sandbox.book("a@example.org", offer, 1)).unwrap();
+    shop.sandbox.book("a@example.org", Bookable::Offer(offer), 1).unwrap();
     assert_eq!(shop.online()[&ean(0)].1, Some(2));
     // The shop's software has not set the copy aside: the same file again changes nothing, and sends nothing.
     assert_eq!(shop.sync(&["pushed", "requests"]), [0, 0]);

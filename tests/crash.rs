@@ -28,7 +28,13 @@ fn stock(dice: &mut Dice) -> Vec<(u64, u32, u32)> {
     let (cents, copies) = (dice.roll(900), dice.roll(9));
     (0..REFERENCES)
         .filter(|number| *number == 0 || number % 97 != offset)
-        .map(|number| (number, 1_000 + u32::try_from((number + cents) % 900).unwrap(), 1 + u32::try_from((number + copies) % 9).unwrap()))
+        .map(|number| {
+            (
+                number,
+                1_000 + u32::try_from((number + cents) % 900).unwrap(),
+                1 + u32::try_from((number + copies) % 9).unwrap(),
+            )
+        })
         .collect()
 }
 

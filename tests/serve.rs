@@ -34,7 +34,13 @@ impl Server {
         Self { child, base, client: reqwest::Client::new() }
     }
 
-    async fn send(&self, method: reqwest::Method, path: &str, token: Option<&str>, body: Option<String>) -> (u16, String) {
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<String>,
+    ) -> (u16, String) {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -110,7 +116,10 @@ fn posted_stocks_are_stored_then_applied() {
     let server = Server::start(&shop);
     let token = Some("push-token");
     shop.block_on(async {
-        assert_eq!(server.post("/api/v1/stocks/push", token, &stocks(&[(0, 2, "12.90"), (1, 1, "7.5")])).await, (204, String::new()));
+        assert_eq!(
+            server.post("/api/v1/stocks/push", token, &stocks(&[(0, 2, "12.90"), (1, 1, "7.5")])).await,
+            (204, String::new())
+        );
         assert_eq!(server.post(&format!("/v2/venue/{VENUE}/stocks"), token, &stocks(&[(2, 4, "9")])).await.0, 204);
     });
     until("the posted stock", || shop.online().len() == 3);
@@ -133,7 +142,13 @@ fn a_posted_body_that_is_wrong_is_refused_whole() {
         assert_eq!(server.post("/api/v1/stocks/push", None, &good).await.0, 401);
         assert_eq!(server.post("/api/v1/stocks/push", Some("wrong"), &good).await.0, 401);
         assert_eq!(server.post("/api/v1/stocks/99", token, &good).await.0, 404);
-        let (status, body) = server.post("/api/v1/stocks/push", token, &json!({"stocks": [{"ref": ean(0), "available": 1, "price": 5}, {"available": -1, "price": 0}]})).await;
+        let (status, body) = server
+            .post(
+                "/api/v1/stocks/push",
+                token,
+                &json!({"stocks": [{"ref": ean(0), "available": 1, "price": 5}, {"available": -1, "price": 0}]}),
+            )
+            .await;
         assert_eq!(status, 400);
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["stocks.1.ref"], json!(["Ce champ est obligatoire"]));

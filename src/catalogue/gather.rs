@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use passerelle_contract::{Cents, Duplicates, Ean, Quantity, Terms};
 
-
 /// Rows kept in memory before a run goes to disk: 32 MiB.
 pub const ROWS_IN_MEMORY: usize = 2 * 1024 * 1024;
 
@@ -256,7 +255,7 @@ impl Reading {
     ///
     /// # Errors
     /// When a run cannot be read back.
-    pub fn next(&mut self) -> io::Result<Option<Stated>> {
+    pub fn advance(&mut self) -> io::Result<Option<Stated>> {
         let Some(mut joined) = (match self.ahead.take() {
             Some(row) => Some(row),
             None => self.source.next()?,
@@ -342,7 +341,7 @@ mod tests {
 
     fn all(gathered: &Gathered) -> Vec<Stated> {
         let mut reading = gathered.read().unwrap();
-        std::iter::from_fn(|| reading.next().unwrap()).collect()
+        std::iter::from_fn(|| reading.advance().unwrap()).collect()
     }
 
     proptest! {

@@ -121,12 +121,21 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally) -> (String, Str
                 "le fichier de stock ne contient aucune ligne utilisable".to_owned(),
             ),
             Reason::TooFewRows => (
-                format!("the snapshot has {} usable rows, fewer than the {} expected", pass.kept, pass.expectations.min_rows),
-                format!("le fichier de stock ne contient que {} lignes utilisables, {} au moins sont attendues", pass.kept, pass.expectations.min_rows),
+                format!(
+                    "the snapshot has {} usable rows, fewer than the {} expected",
+                    pass.kept, pass.expectations.min_rows
+                ),
+                format!(
+                    "le fichier de stock ne contient que {} lignes utilisables, {} au moins sont attendues",
+                    pass.kept, pass.expectations.min_rows
+                ),
             ),
             Reason::MassWithdrawal => (
                 format!("{leaving} of {} live items would leave at once, {allowed} may", tally.live),
-                format!("{leaving} articles sur {} disparaîtraient d'un coup ({allowed} au plus sans confirmation)", tally.live),
+                format!(
+                    "{leaving} articles sur {} disparaîtraient d'un coup ({allowed} au plus sans confirmation)",
+                    tally.live
+                ),
             ),
             Reason::PriceJump => (
                 format!("{jumped} of {} prices moved by a factor of ten or more", tally.compared),
@@ -135,8 +144,14 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally) -> (String, Str
         })
         .unzip();
     (
-        format!("{}; nothing was changed. If it is right, release it: `passerelle sync ID --release`", english.join("; ")),
-        format!("Synchronisation en attente : {}. Rien n'a été modifié sur le pass Culture ; vérifiez l'export de votre logiciel.", french.join(" ; ")),
+        format!(
+            "{}; nothing was changed. If it is right, release it: `passerelle sync ID --release`",
+            english.join("; ")
+        ),
+        format!(
+            "Synchronisation en attente : {}. Rien n'a été modifié sur le pass Culture ; vérifiez l'export de votre logiciel.",
+            french.join(" ; ")
+        ),
     )
 }
 
@@ -169,7 +184,15 @@ mod tests {
     #[test]
     fn a_second_snapshot_must_agree_on_what_was_doubtful() {
         let plan = tally(100, 50);
-        let held = |digest| HeldPlan { since: 0, digest, reasons: vec![], message: String::new(), message_fr: String::new(), agreeing: 1, inbound: None };
+        let held = |digest| HeldPlan {
+            since: 0,
+            digest,
+            reasons: vec![],
+            message: String::new(),
+            message_fr: String::new(),
+            agreeing: 1,
+            inbound: None,
+        };
         assert!(matches!(judge(&pass(50), &plan, Some(&held(plan.digest()))), Verdict::Agreed(_)));
         assert!(matches!(judge(&pass(50), &plan, Some(&held(plan.digest() ^ 1))), Verdict::Hold(_)));
     }
@@ -177,7 +200,15 @@ mod tests {
     #[test]
     fn an_empty_snapshot_is_never_agreed_upon() {
         let plan = tally(3, 3);
-        let held = HeldPlan { since: 0, digest: plan.digest(), reasons: vec![], message: String::new(), message_fr: String::new(), agreeing: 7, inbound: None };
+        let held = HeldPlan {
+            since: 0,
+            digest: plan.digest(),
+            reasons: vec![],
+            message: String::new(),
+            message_fr: String::new(),
+            agreeing: 7,
+            inbound: None,
+        };
         assert_eq!(judge(&pass(0), &plan, Some(&held)), Verdict::Hold(vec![Reason::EmptySnapshot]));
     }
 

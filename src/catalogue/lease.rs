@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::{Lease, LeaseAnswer, Millis, Owner, Store, StoreError, owner};
+use crate::store::{Lease, LeaseAnswer, Millis, Owner, Store, StoreError, is_dead};
 
 /// How long a lease lasts without renewal: a dead node's connections move within this time.
 pub const LEASE_SECONDS: u64 = 30;
@@ -35,9 +35,14 @@ pub enum Taken {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn take(store: &Arc<dyn Store>, connection: &str, who: &Owner, now: fn() -> Millis) -> Result<Taken, StoreError> {
+pub async fn take(
+    store: &Arc<dyn Store>,
+    connection: &str,
+    who: &Owner,
+    now: fn() -> Millis,
+) -> Result<Taken, StoreError> {
     let ttl = Duration::from_secs(LEASE_SECONDS);
-    match store.acquire_lease(connection, who, now(), ttl, &owner::is_dead).await? {
+    match store.acquire_lease(connection, who, now(), ttl, &is_dead).await? {
         LeaseAnswer::Granted(lease) => {
             let renewal = tokio::spawn(renew(Arc::clone(store), lease.clone(), now, ttl));
             Ok(Taken::Ours(Held { lease, store: Arc::clone(store), renewal }))

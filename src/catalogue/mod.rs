@@ -21,7 +21,6 @@ mod push;
 mod quarantine;
 mod read;
 mod refusals;
-pub mod schedule;
 mod summary;
 mod venue;
 mod verify;

@@ -72,8 +72,16 @@ impl Run<'_> {
             let from = state.cursor.clone().map(Cursor);
             let mut quarantine = Quarantine::new(&self.connection.id);
             let terms = venue::terms(self.connection, &state);
-            let pass =
-                read(source.pull(Pull { from }), source.expectations(), &terms, &mut quarantine, self.store.as_ref(), None, self.progress).await?;
+            let pass = read(
+                source.pull(Pull { from }),
+                source.expectations(),
+                &terms,
+                &mut quarantine,
+                self.store.as_ref(),
+                None,
+                self.progress,
+            )
+            .await?;
             self.judge_dry(&pass, source.expectations(), &quarantine, &mut report).await?;
         } else if let Some(intake) = self.adapter.push_intake() {
             let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
@@ -81,7 +89,16 @@ impl Run<'_> {
                 let mut quarantine = Quarantine::new(&self.connection.id);
                 let terms = venue::terms(self.connection, &state);
                 let pages = Box::pin(futures_util::stream::iter([Ok(inbound_page(intake, &body)?)]));
-                let pass = read(pages, intake.expectations(), &terms, &mut quarantine, self.store.as_ref(), None, self.progress).await?;
+                let pass = read(
+                    pages,
+                    intake.expectations(),
+                    &terms,
+                    &mut quarantine,
+                    self.store.as_ref(),
+                    None,
+                    self.progress,
+                )
+                .await?;
                 self.judge_dry(&pass, intake.expectations(), &quarantine, &mut report).await?;
             }
         } else {
@@ -136,13 +153,16 @@ impl Run<'_> {
     }
 
     /// Runs, counts, and remembers how it ended.
-    async fn recorded(&self, lease: &Lease, work: impl AsyncFnOnce(&mut Report) -> Result<(), PassError>) -> Result<Report, PassError> {
+    async fn recorded(
+        &self,
+        lease: &Lease,
+        work: impl AsyncFnOnce(&mut Report) -> Result<(), PassError>,
+    ) -> Result<Report, PassError> {
         let began = Instant::now();
         let started_at = (self.now)();
-        let requests = self.client.requests_made();
         let mut report = self.report();
         let result = work(&mut report).await;
-        report.summary.requests = self.client.requests_made() - requests;
+        report.summary.requests = self.client.requests();
         report.summary.seconds = began.elapsed().as_secs_f64();
         let outcome = match &result {
             Ok(()) if report.summary.held > 0 => "held",
@@ -179,7 +199,13 @@ impl Run<'_> {
         }
         self.store.save_state(lease, &state).await?;
         let summary = serde_json::to_value(&report.summary).unwrap_or_default();
-        let record = PassRecord { connection: self.connection.id.clone(), started_at, ended_at: now, outcome: outcome.to_owned(), summary };
+        let record = PassRecord {
+            connection: self.connection.id.clone(),
+            started_at,
+            ended_at: now,
+            outcome: outcome.to_owned(),
+            summary,
+        };
         self.store.record_pass(&record).await?;
         Ok(())
     }
@@ -207,8 +233,9 @@ impl Run<'_> {
             let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
             for body in from_last_snapshot(bodies) {
                 let pages = Box::pin(futures_util::stream::iter([Ok(inbound_page(intake, &body)?)]));
-                let applied =
-                    self.take_in_pass(lease, options, pages, intake.expectations(), &terms, Some(body.id), report).await?;
+                let applied = self
+                    .take_in_pass(lease, options, pages, intake.expectations(), &terms, Some(body.id), report)
+                    .await?;
                 if !applied {
                     break;
                 }

@@ -103,7 +103,7 @@ pub struct Tally {
     pub duplicates: u64,
     /// Joined rows that stated another price.
     pub conflicts: u64,
-    digest: Xxh3,
+    pub(super) digest: Xxh3,
 }
 
 impl Default for Tally {
@@ -131,7 +131,15 @@ impl std::fmt::Debug for Tally {
         write!(
             f,
             "Tally {{ create: {}, change: {}, withdraw: {}, unchanged: {}, live: {}, zeroed: {}, jumped: +{} -{} of {} }}",
-            self.create, self.change, self.withdraw, self.unchanged, self.live, self.zeroed, self.jumped_up, self.jumped_down, self.compared
+            self.create,
+            self.change,
+            self.withdraw,
+            self.unchanged,
+            self.live,
+            self.zeroed,
+            self.jumped_up,
+            self.jumped_down,
+            self.compared
         )
     }
 }

@@ -8,16 +8,19 @@
 //! Invariant: the ledger never claims more than pass Culture has said. A crash between any two lines here costs at most one
 //! read-back and one equal upsert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use passerelle_contract::{Ean, Quantity, Terms};
+use passerelle_contract::{Cents, Ean, Quantity, Terms};
 
-use super::PassError;
 use super::progress::{Progress, Step};
 use super::verify::{self, Patience};
-use crate::passculture::{Availability, Client, EanOffer, MAX_AVAILABILITY_EANS, MAX_UPSERT_EANS, Publication, RefusalCode, UpsertError};
+use super::{PassError, put};
+use crate::passculture::{
+    AfterLostAnswer, Availability, Client, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, NorthError, Publication,
+    UpsertError, UpsertOptions,
+};
 use crate::store::ledger::{self, Acknowledged, Entry, Refusal, Scan};
 use crate::store::{AvailabilityRow, Lease, Millis, Store};
 
@@ -25,37 +28,39 @@ use crate::store::{AvailabilityRow, Lease, Millis, Store};
 const ROUNDS: u32 = 2;
 /// How often a batch is sent again after pass Culture named bad items in it.
 const RESENDS: u32 = 4;
+/// No verdict stands longer (see [`Availability::stands_for_days`]).
+const LONGEST_STANDING_DAYS: u16 = 7;
 const DAY: Millis = 24 * 3600 * 1000;
 
 /// One venue's way north.
-pub struct Lane<'a> {
+pub(super) struct Lane<'a> {
     /// Where the ledger is.
-    pub store: &'a Arc<dyn Store>,
+    pub(super) store: &'a Arc<dyn Store>,
     /// The right to move it.
-    pub lease: &'a Lease,
+    pub(super) lease: &'a Lease,
     /// pass Culture.
-    pub client: &'a Client,
+    pub(super) client: &'a Client,
     /// The account whose verdicts are shared.
-    pub account: &'a str,
+    pub(super) account: &'a str,
     /// The venue.
-    pub venue_id: i64,
+    pub(super) venue_id: i64,
     /// Who listens.
-    pub progress: &'a dyn Progress,
+    pub(super) progress: &'a dyn Progress,
     /// The clock.
-    pub now: fn() -> Millis,
+    pub(super) now: fn() -> Millis,
 }
 
 /// What a run of the lane did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pushed {
+pub(super) struct Pushed {
     /// EANs accepted.
-    pub pushed: u64,
+    pub(super) pushed: u64,
     /// EANs found refused.
-    pub refused: u64,
+    pub(super) refused: u64,
     /// EANs read back and right.
-    pub verified: u64,
+    pub(super) verified: u64,
     /// EANs accepted that still wait to be read back.
-    pub waiting: u64,
+    pub(super) waiting: u64,
 }
 
 impl Lane<'_> {
@@ -63,20 +68,23 @@ impl Lane<'_> {
     ///
     /// # Errors
     /// When pass Culture or the store fails; what was done stays done, and the next run goes on from there.
-    pub async fn drive(&self) -> Result<Pushed, PassError> {
+    pub(super) async fn drive(&self) -> Result<Pushed, PassError> {
         let mut total = Pushed::default();
-        for round in 0..ROUNDS {
+        let mut lost = None;
+        for _ in 0..ROUNDS {
             let began = self.unverified_at_start().await?;
-            let pushed = self.push_pending(&mut total).await?;
-            let seen = verify::verify(self, &began).await?;
+            let round = self.push_pending(&mut total).await?;
+            let seen = verify::verify(self, &began, round.done).await?;
             total.verified += seen.verified;
             total.refused += seen.refused;
             total.waiting = seen.waiting;
-            if seen.differing == 0 || (round > 0 && pushed == 0) {
+            lost = round.lost;
+            if seen.differing == 0 && lost.is_none() {
                 break;
             }
         }
-        Ok(total)
+        // What was sent without an answer was read back and sent once more; if that was lost too, somebody should know.
+        lost.map_or(Ok(total), |error| Err(error.into()))
     }
 
     /// EANs that an earlier run left to be read back: what is still missing now was dropped in silence.
@@ -84,7 +92,9 @@ impl Lane<'_> {
         let mut eans = Vec::new();
         let mut scan = Scan::at_work(self.store.as_ref(), &self.lease.connection);
         while let Some(page) = scan.next_page().await? {
-            eans.extend(page.iter().filter(|entry| entry.is_unverified() && !entry.is_pending()).map(|entry| entry.ean));
+            eans.extend(
+                page.iter().filter(|entry| entry.is_unverified() && !entry.is_pending()).map(|entry| entry.ean),
+            );
             if eans.len() >= verify::MOST_PER_RUN {
                 eans.truncate(verify::MOST_PER_RUN);
                 break;
@@ -93,33 +103,32 @@ impl Lane<'_> {
         Ok(eans)
     }
 
-    async fn push_pending(&self, total: &mut Pushed) -> Result<u64, PassError> {
+    async fn push_pending(&self, total: &mut Pushed) -> Result<Round, PassError> {
         let of = ledger::totals(self.store.as_ref(), &self.lease.connection).await?.pending;
-        let mut done = 0;
-        let mut batch: Vec<Entry> = Vec::with_capacity(MAX_UPSERT_EANS);
+        let mut round = Round::default();
+        let mut batch: Vec<Entry> = Vec::with_capacity(MAX_EANS_SENT);
         let mut scan = Scan::at_work(self.store.as_ref(), &self.lease.connection);
         while let Some(page) = scan.next_page().await? {
             for entry in page.into_iter().filter(Entry::is_pending) {
                 batch.push(entry);
-                if batch.len() == MAX_UPSERT_EANS {
-                    done += self.push_batch(std::mem::take(&mut batch), total).await?;
-                    self.progress.step(Step::Pushed { done, of });
+                if batch.len() == MAX_EANS_SENT {
+                    self.push_batch(std::mem::take(&mut batch), &mut round, total).await?;
+                    self.progress.step(Step::Pushed { done: round.done, of });
                 }
             }
         }
         if !batch.is_empty() {
-            done += self.push_batch(batch, total).await?;
-            self.progress.step(Step::Pushed { done, of });
+            self.push_batch(batch, &mut round, total).await?;
+            self.progress.step(Step::Pushed { done: round.done, of });
         }
-        Ok(done)
+        total.pushed += round.done;
+        Ok(round)
     }
 
-    async fn push_batch(&self, batch: Vec<Entry>, total: &mut Pushed) -> Result<u64, PassError> {
+    async fn push_batch(&self, batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
         let settled = self.settle_unverified(batch).await?;
         let taken = self.keep_available(settled, total).await?;
-        let pushed = self.send(taken, total).await?;
-        total.pushed += pushed;
-        Ok(pushed)
+        self.send(taken, round, total).await
     }
 
     /// Reads back what is in flight or accepted, so that no EAN ever has two upserts under way.
@@ -136,7 +145,12 @@ impl Lane<'_> {
         }
         let seen = verify::read_back(self, &unsure, Patience::BEFORE_RESENDING).await?;
         let mut known: BTreeMap<Ean, Acknowledged> = BTreeMap::new();
-        known.extend(unsure.iter().filter(|(ean, _)| seen.confirmed.contains(ean)).map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))));
+        known.extend(
+            unsure
+                .iter()
+                .filter(|(ean, _)| seen.confirmed.contains(ean))
+                .map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))),
+        );
         known.extend(seen.differing.iter().map(|&(ean, terms)| (ean, Acknowledged::Verified(terms))));
         known.extend(seen.missing.iter().map(|&ean| (ean, Acknowledged::Never)));
         let settled: Vec<Entry> = batch
@@ -150,21 +164,22 @@ impl Lane<'_> {
 
     /// Asks about EANs that pass Culture was never sent, and sets aside those that it does not take.
     async fn keep_available(&self, batch: Vec<Entry>, total: &mut Pushed) -> Result<Vec<Entry>, PassError> {
-        let new: Vec<Ean> = batch.iter().filter(|entry| entry.acknowledged == Acknowledged::Never).map(|entry| entry.ean).collect();
+        let new: Vec<Ean> =
+            batch.iter().filter(|entry| entry.acknowledged == Acknowledged::Never).map(|entry| entry.ean).collect();
         if new.is_empty() {
             return Ok(batch);
         }
         let verdicts = self.availability(&new, Freshness::MayBeRemembered).await?;
         let day = self.today();
-        let (kept, refused): (Vec<Entry>, Vec<Entry>) = batch.into_iter().partition(|entry| {
-            verdicts.get(&entry.ean).is_none_or(|verdict| *verdict == Availability::Available)
-        });
+        let (kept, refused): (Vec<Entry>, Vec<Entry>) = batch
+            .into_iter()
+            .partition(|entry| verdicts.get(&entry.ean).is_none_or(|verdict| *verdict == Availability::Available));
         if !refused.is_empty() {
             let refused: Vec<Entry> = refused
                 .into_iter()
                 .map(|entry| {
-                    let code = verdicts.get(&entry.ean).and_then(|verdict| verdict.refusal()).unwrap_or(RefusalCode::NotFound);
-                    Entry { refused: Some(Refusal { code: code.as_u8(), day }), ..entry }
+                    let verdict = verdicts.get(&entry.ean).copied().unwrap_or(Availability::NotFound);
+                    Entry { refused: Some(Refusal { code: verdict.code(), day }), ..entry }
                 })
                 .collect();
             put(self.store.as_ref(), self.lease, &refused).await?;
@@ -174,13 +189,17 @@ impl Lane<'_> {
     }
 
     /// Verdicts on EANs, from memory where they are fresh enough.
-    pub(super) async fn availability(&self, eans: &[Ean], freshness: Freshness) -> Result<BTreeMap<Ean, Availability>, PassError> {
+    pub(super) async fn availability(
+        &self,
+        eans: &[Ean],
+        freshness: Freshness,
+    ) -> Result<BTreeMap<Ean, Availability>, PassError> {
         let now = (self.now)();
         let mut verdicts = BTreeMap::new();
         if freshness == Freshness::MayBeRemembered {
-            let oldest = now - DAY * Millis::from(Availability::LONGEST_STANDING_DAYS);
+            let oldest = now - DAY * Millis::from(LONGEST_STANDING_DAYS);
             for row in self.store.availability(self.account, eans, oldest).await? {
-                if let Some(verdict) = Availability::from_u8(row.verdict)
+                if let Some(verdict) = Availability::from_code(row.verdict)
                     && row.checked_at >= now - DAY * Millis::from(verdict.stands_for_days())
                 {
                     verdicts.insert(row.ean, verdict);
@@ -189,13 +208,14 @@ impl Lane<'_> {
         }
         let unknown: Vec<Ean> = eans.iter().filter(|ean| !verdicts.contains_key(ean)).copied().collect();
         // The calls share one budget, so asking at once only hides latency.
-        let answers = try_join_all(unknown.chunks(MAX_AVAILABILITY_EANS).map(|chunk| self.client.check_availability(chunk))).await?;
+        let answers =
+            try_join_all(unknown.chunks(MAX_EANS_ASKED).map(|chunk| self.client.check_availability(chunk))).await?;
         let rows: Vec<AvailabilityRow> = answers
             .into_iter()
             .flatten()
             .map(|(ean, verdict)| {
                 verdicts.insert(ean, verdict);
-                AvailabilityRow { ean, verdict: verdict.as_u8(), checked_at: now }
+                AvailabilityRow { ean, verdict: verdict.code(), checked_at: now }
             })
             .collect();
         if !rows.is_empty() {
@@ -205,50 +225,74 @@ impl Lane<'_> {
     }
 
     /// Sends a batch. Items that pass Culture names as bad are set aside and the rest goes again, since one bad item refuses all.
-    async fn send(&self, mut batch: Vec<Entry>, total: &mut Pushed) -> Result<u64, PassError> {
+    async fn send(&self, mut batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
         for _ in 0..RESENDS {
             if batch.is_empty() {
-                return Ok(0);
+                return Ok(());
             }
             let offers: Vec<EanOffer> = batch.iter().map(offer).collect();
-            let in_flight: Vec<Entry> =
-                batch.iter().map(|entry| Entry { acknowledged: Acknowledged::InFlight(terms_to_send(entry)), ..*entry }).collect();
-            put(self.store.as_ref(), self.lease, &in_flight).await?;
-            match self.client.upsert_eans(self.venue_id, &offers, Publication::Now).await {
+            self.write(&batch, Acknowledged::InFlight).await?;
+            // Equal terms twice do no harm, two creations do: only what is there already may be repeated blindly.
+            let all_known = batch.iter().all(|entry| entry.acknowledged != Acknowledged::Never);
+            let after_lost_answer = if all_known { AfterLostAnswer::Resend } else { AfterLostAnswer::Report };
+            let options = UpsertOptions { publication: Publication::Now, after_lost_answer };
+            match self.client.upsert_eans(self.venue_id, &offers, options).await {
                 Ok(()) => {
-                    let accepted: Vec<Entry> =
-                        batch.iter().map(|entry| Entry { acknowledged: Acknowledged::Accepted(terms_to_send(entry)), ..*entry }).collect();
-                    put(self.store.as_ref(), self.lease, &accepted).await?;
-                    return Ok(accepted.len() as u64);
+                    self.write(&batch, Acknowledged::Accepted).await?;
+                    round.done += batch.len() as u64;
+                    return Ok(());
                 }
-                Err(UpsertError::Items(bad)) => {
-                    let day = self.today();
-                    let refusal = Refusal { code: RefusalCode::RejectedByUpsert.as_u8(), day };
+                Err(UpsertError::Refused { items, .. }) => {
+                    let bad: BTreeSet<usize> = items.iter().map(|item| item.index).collect();
+                    let refusal = Refusal { code: Availability::RejectedByUpsert.code(), day: self.today() };
                     // Nothing of the call was taken: everything is again what it was before.
                     let undone: Vec<Entry> = batch
                         .iter()
                         .enumerate()
-                        .map(|(index, entry)| if bad.contains(&index) { Entry { refused: Some(refusal), ..*entry } } else { *entry })
+                        .map(
+                            |(index, entry)| {
+                                if bad.contains(&index) { Entry { refused: Some(refusal), ..*entry } } else { *entry }
+                            },
+                        )
                         .collect();
                     put(self.store.as_ref(), self.lease, &undone).await?;
                     total.refused += bad.len() as u64;
                     batch = undone.into_iter().filter(Entry::is_pending).collect();
                 }
-                Err(UpsertError::Call(error)) => {
-                    if error.provably_nothing_happened() {
-                        put(self.store.as_ref(), self.lease, &batch).await?;
-                    }
+                Err(UpsertError::Failed(error)) => {
+                    put(self.store.as_ref(), self.lease, &batch).await?;
                     return Err(error.into());
+                }
+                // They stay in flight: the next round reads them back before it sends them again.
+                Err(UpsertError::AnswerLost(error)) => {
+                    round.lost = Some(error);
+                    return Ok(());
                 }
             }
         }
         // What is left is pending still; the next run tries again.
-        Ok(0)
+        Ok(())
+    }
+
+    /// Writes a batch with the terms that are being sent.
+    async fn write(&self, batch: &[Entry], state: fn(Terms) -> Acknowledged) -> Result<(), PassError> {
+        let entries: Vec<Entry> =
+            batch.iter().map(|entry| Entry { acknowledged: state(terms_to_send(entry)), ..*entry }).collect();
+        Ok(put(self.store.as_ref(), self.lease, &entries).await?)
     }
 
     pub(super) fn today(&self) -> u16 {
         u16::try_from((self.now)() / DAY).unwrap_or(u16::MAX)
     }
+}
+
+/// One go over what is pending.
+#[derive(Debug, Default)]
+struct Round {
+    /// EANs accepted.
+    done: u64,
+    /// The last answer that was lost: those EANs are in flight.
+    lost: Option<NorthError>,
 }
 
 /// May a verdict be one that was heard before?
@@ -263,10 +307,7 @@ pub(super) enum Freshness {
 /// What pass Culture must be told of an entry. A withdrawn book keeps its price and is sold out: books cannot be deleted there.
 fn terms_to_send(entry: &Entry) -> Terms {
     entry.desired.unwrap_or_else(|| {
-        let price = match entry.acknowledged {
-            Acknowledged::InFlight(terms) | Acknowledged::Accepted(terms) | Acknowledged::Verified(terms) => terms.price,
-            Acknowledged::Never => passerelle_contract::Cents(0),
-        };
+        let price = entry.acknowledged.terms().map_or(Cents(0), |terms| terms.price);
         Terms { price, quantity: Quantity::Exactly(0) }
     })
 }

@@ -11,30 +11,29 @@ use crate::rules::products::Reason;
 use crate::store::{Lease, QuarantineRow, Store, StoreError};
 
 /// Rows kept in memory until the pass is known to differ.
-pub const MOST_IN_MEMORY: usize = 5_000;
+pub(super) const MOST_IN_MEMORY: usize = 5_000;
 /// Rows stored for one connection; the rest is counted.
-pub const MOST_STORED: u64 = 100_000;
+pub(super) const MOST_STORED: u64 = 100_000;
 /// Rows written in one transaction.
 const WRITE_AT_ONCE: usize = 1_000;
 
 /// Collects the rows of one pass.
-#[derive(Debug)]
-pub struct Quarantine {
+pub(super) struct Quarantine {
     connection: String,
     rows: Vec<QuarantineRow>,
     written: u64,
     next_ordinal: u64,
     /// Rows in all, stored or not.
-    pub total: u64,
+    pub(super) total: u64,
     /// Rows that say that the source is damaged.
-    pub unreadable: u64,
+    pub(super) unreadable: u64,
     digest: Xxh3,
 }
 
 impl Quarantine {
     /// For one connection.
     #[must_use]
-    pub fn new(connection: &str) -> Self {
+    pub(super) fn new(connection: &str) -> Self {
         Self {
             connection: connection.to_owned(),
             rows: Vec::new(),
@@ -47,7 +46,7 @@ impl Quarantine {
     }
 
     /// A row that the adapter could not read or rightly kept out.
-    pub fn poison(&mut self, error: DataError, ean: Option<Ean>) {
+    pub(super) fn poison(&mut self, error: DataError, ean: Option<Ean>) {
         if error.problem.severity == Severity::Unreadable {
             self.unreadable += 1;
         }
@@ -56,11 +55,26 @@ impl Quarantine {
     }
 
     /// A fact that the rules keep out.
-    pub fn rejected(&mut self, at: Position, ean: Ean, reason: &Reason) {
-        self.push(at, Some(ean.to_string()), Some(ean), reason.code, reason.message.to_owned(), reason.message_fr.to_owned());
+    pub(super) fn rejected(&mut self, at: Position, ean: Ean, reason: &Reason) {
+        self.push(
+            at,
+            Some(ean.to_string()),
+            Some(ean),
+            reason.code,
+            reason.message.to_owned(),
+            reason.message_fr.to_owned(),
+        );
     }
 
-    fn push(&mut self, at: Position, key: Option<String>, ean: Option<Ean>, code: &str, message: String, message_fr: String) {
+    fn push(
+        &mut self,
+        at: Position,
+        key: Option<String>,
+        ean: Option<Ean>,
+        code: &str,
+        message: String,
+        message_fr: String,
+    ) {
         self.total += 1;
         if self.next_ordinal >= MOST_STORED {
             return;
@@ -89,7 +103,7 @@ impl Quarantine {
 
     /// Fingerprint of everything so far; never 0.
     #[must_use]
-    pub fn digest(&self) -> u64 {
+    pub(super) fn digest(&self) -> u64 {
         self.digest.digest().max(1)
     }
 
@@ -97,7 +111,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn relieve(&mut self, store: &dyn Store, lease: Option<&Lease>) -> Result<(), StoreError> {
+    pub(super) async fn relieve(&mut self, store: &dyn Store, lease: Option<&Lease>) -> Result<(), StoreError> {
         if self.rows.len() < MOST_IN_MEMORY {
             return Ok(());
         }
@@ -114,7 +128,12 @@ impl Quarantine {
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn finish(&mut self, store: &dyn Store, lease: &Lease, before: Option<u64>) -> Result<u64, StoreError> {
+    pub(super) async fn finish(
+        &mut self,
+        store: &dyn Store,
+        lease: &Lease,
+        before: Option<u64>,
+    ) -> Result<u64, StoreError> {
         let digest = self.digest();
         if self.written == 0 && before == Some(digest) {
             self.rows.clear();

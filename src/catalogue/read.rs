@@ -13,30 +13,30 @@ use crate::rules::products::{Judgement, VenueTerms, judge};
 use crate::store::{Lease, Store};
 
 /// Unreadable rows below this number never make a pass partial, whatever their share.
-pub const FEWEST_BAD_ROWS: u64 = 20;
+pub(super) const FEWEST_BAD_ROWS: u64 = 20;
 
 /// A pass that was read to its end.
 #[derive(Debug)]
-pub struct PassRead {
+pub(super) struct PassRead {
     /// Its rows in EAN order.
-    pub rows: Gathered,
+    pub(super) rows: Gathered,
     /// Rows read.
-    pub read: u64,
+    pub(super) read: u64,
     /// Rows kept.
-    pub kept: u64,
+    pub(super) kept: u64,
     /// How much it shows, after judging its share of unreadable rows.
-    pub completeness: Completeness,
+    pub(super) completeness: Completeness,
     /// What its last page said.
-    pub end: End,
+    pub(super) end: End,
     /// Sentences for the operator.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads a whole pass. Rows stream: memory holds one page and one run.
 ///
 /// # Errors
 /// The source's error, or a full disk.
-pub async fn read(
+pub(super) async fn read(
     mut pages: PageStream<'_, StockLine>,
     expectations: Expectations,
     venue: &VenueTerms,
@@ -69,7 +69,8 @@ pub async fn read(
         return Err(PassError::Unfinished);
     };
     let mut warnings = end.warnings.clone();
-    let completeness = trusted(end.completeness, read, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
+    let completeness =
+        trusted(end.completeness, read, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
     let rows = blocking(move || gather.finish(expectations.duplicates, expectations.keep_back)).await?;
     Ok(PassRead { rows, read, kept, completeness, end, warnings })
 }
@@ -100,7 +101,13 @@ fn sort_out(row: Row<StockLine>, venue: &VenueTerms, gather: &mut Gather, quaran
 }
 
 /// A snapshot with too many unreadable rows is not trusted to show what is gone.
-fn trusted(stated: Completeness, read: u64, unreadable: u64, max_bad_ratio: f64, warnings: &mut Vec<String>) -> Completeness {
+fn trusted(
+    stated: Completeness,
+    read: u64,
+    unreadable: u64,
+    max_bad_ratio: f64,
+    warnings: &mut Vec<String>,
+) -> Completeness {
     #[allow(clippy::cast_precision_loss)]
     let too_many = unreadable >= FEWEST_BAD_ROWS && unreadable as f64 > read as f64 * max_bad_ratio;
     if stated == Completeness::Snapshot && too_many {

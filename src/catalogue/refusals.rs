@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::PassError;
-use crate::passculture::RefusalCode;
-use crate::store::ledger::{self, Entry, Scan};
+use super::{PassError, put};
+use crate::passculture::Availability;
+use crate::store::ledger::{Entry, Scan};
 use crate::store::{ConnectionState, Lease, Millis, Store};
 
 const DAY: Millis = 24 * 3600 * 1000;
@@ -14,7 +14,7 @@ const DAY: Millis = 24 * 3600 * 1000;
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn put_up_again(
+pub(super) async fn put_up_again(
     store: &Arc<dyn Store>,
     lease: &Lease,
     state: &mut ConnectionState,
@@ -40,7 +40,7 @@ pub async fn put_up_again(
 
 fn has_stood(entry: &Entry, today: u16) -> bool {
     entry.refused.is_some_and(|refusal| {
-        let days = RefusalCode::from_u8(refusal.code).map_or(1, RefusalCode::stands_for_days);
+        let days = Availability::from_code(refusal.code).map_or(1, Availability::stands_for_days);
         today.saturating_sub(refusal.day) >= days
     })
 }

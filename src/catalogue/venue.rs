@@ -12,7 +12,12 @@ const LOOK_UP_EVERY: Millis = 24 * 3600 * 1000;
 ///
 /// # Errors
 /// When pass Culture fails, or knows no such venue for this key.
-pub async fn resolve(client: &Client, connection: &ConnectionRecord, state: &mut ConnectionState, now: Millis) -> Result<bool, PassError> {
+pub(super) async fn resolve(
+    client: &Client,
+    connection: &ConnectionRecord,
+    state: &mut ConnectionState,
+    now: Millis,
+) -> Result<bool, PassError> {
     let fresh = state.venue_checked_at.is_some_and(|at| now - at < LOOK_UP_EVERY);
     if state.venue_id.is_some() && fresh {
         return Ok(false);
@@ -30,6 +35,6 @@ pub async fn resolve(client: &Client, connection: &ConnectionRecord, state: &mut
 
 /// The venue's rules, as far as they are known.
 #[must_use]
-pub fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
+pub(super) fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
     VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref())
 }

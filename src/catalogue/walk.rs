@@ -2,10 +2,10 @@
 
 use passerelle_contract::{Completeness, Ean};
 
-use super::PassError;
 use super::gather::{Gathered, Stated};
 use super::plan::{Action, Tally, applied, decide};
-use crate::store::ledger::{self, Entry, Scan};
+use super::{PassError, put};
+use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
 
 /// Entries written in one go while a plan is applied.
@@ -15,7 +15,12 @@ const WRITE_AT_ONCE: usize = 16 * 1024;
 ///
 /// # Errors
 /// When the store or a sorted run cannot be read.
-pub async fn tally(store: &dyn Store, connection: &str, rows: &Gathered, completeness: Completeness) -> Result<Tally, PassError> {
+pub(super) async fn tally(
+    store: &dyn Store,
+    connection: &str,
+    rows: &Gathered,
+    completeness: Completeness,
+) -> Result<Tally, PassError> {
     let mut tally = Tally::default();
     let mut merge = Merge::new(store, connection, rows, completeness)?;
     while merge.next_page().await? {
@@ -30,7 +35,12 @@ pub async fn tally(store: &dyn Store, connection: &str, rows: &Gathered, complet
 ///
 /// # Errors
 /// When the store refuses, or the lease was lost.
-pub async fn apply(store: &dyn Store, lease: &Lease, rows: &Gathered, completeness: Completeness) -> Result<(), PassError> {
+pub(super) async fn apply(
+    store: &dyn Store,
+    lease: &Lease,
+    rows: &Gathered,
+    completeness: Completeness,
+) -> Result<(), PassError> {
     let mut changed: Vec<Entry> = Vec::new();
     let mut merge = Merge::new(store, &lease.connection, rows, completeness)?;
     while merge.next_page().await? {
@@ -60,10 +70,22 @@ struct Merge<'a> {
 const ROWS_AT_ONCE: usize = WRITE_AT_ONCE;
 
 impl<'a> Merge<'a> {
-    fn new(store: &'a dyn Store, connection: &'a str, rows: &Gathered, completeness: Completeness) -> Result<Self, PassError> {
+    fn new(
+        store: &'a dyn Store,
+        connection: &'a str,
+        rows: &Gathered,
+        completeness: Completeness,
+    ) -> Result<Self, PassError> {
         let mut reading = rows.read().map_err(PassError::Disk)?;
-        let ahead = reading.next().map_err(PassError::Disk)?;
-        Ok(Self { scan: Scan::all(store, connection), reading, ahead, completeness, page: Vec::new(), scanned_all: false })
+        let ahead = reading.advance().map_err(PassError::Disk)?;
+        Ok(Self {
+            scan: Scan::all(store, connection),
+            reading,
+            ahead,
+            completeness,
+            page: Vec::new(),
+            scanned_all: false,
+        })
     }
 
     /// Moves on; false when both streams are at their end.
@@ -103,7 +125,11 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    fn judge_new(&mut self, stated: Stated, verdict: &mut impl FnMut(Ean, Option<&Entry>, Action)) -> Result<(), PassError> {
+    fn judge_new(
+        &mut self,
+        stated: Stated,
+        verdict: &mut impl FnMut(Ean, Option<&Entry>, Action),
+    ) -> Result<(), PassError> {
         // Only EANs that were checked went in; a damaged run on disk is the only way to fail here.
         let ean = Ean::from_u64(stated.ean).map_err(|why| PassError::Disk(std::io::Error::other(why)))?;
         verdict(ean, None, decide(None, Some(stated), self.completeness));
@@ -111,7 +137,7 @@ impl<'a> Merge<'a> {
     }
 
     fn advance(&mut self) -> Result<(), PassError> {
-        self.ahead = self.reading.next().map_err(PassError::Disk)?;
+        self.ahead = self.reading.advance().map_err(PassError::Disk)?;
         Ok(())
     }
 }

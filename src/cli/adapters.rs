@@ -58,8 +58,10 @@ fn show(context: &CliContext, id: &str) -> Result<(), CliError> {
     context.output.text(format!("{} ({})", adapter.title, adapter.sector.name()));
     context.output.text(adapter.summary);
     context.output.text("");
-    let required: Vec<&str> =
-        schema["required"].as_array().map(|names| names.iter().filter_map(|name| name.as_str()).collect()).unwrap_or_default();
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
+        .unwrap_or_default();
     let rows = schema["properties"].as_object().map(|properties| {
         properties
             .iter()

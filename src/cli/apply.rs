@@ -41,7 +41,9 @@ impl Apply {
                 Applied::Changed(fields) => ("changed", fields),
                 Applied::Unchanged => ("unchanged", Vec::new()),
             };
-            context.output.json(&serde_json::json!({ "event": "applied", "connection": id, "result": what, "fields": fields }));
+            context
+                .output
+                .json(&serde_json::json!({ "event": "applied", "connection": id, "result": what, "fields": fields }));
             let detail = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
             context.output.text(format!("{id}  {what}{detail}"));
         }

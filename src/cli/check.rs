@@ -32,7 +32,8 @@ impl Check {
         }
         let mut worst = if connections.is_empty() && accounts.is_empty() { Verdict::Unknown } else { Verdict::Healthy };
         for account in accounts {
-            let served: Vec<_> = connections.iter().filter(|connection| connection.account == account).cloned().collect();
+            let served: Vec<_> =
+                connections.iter().filter(|connection| connection.account == account).cloned().collect();
             let records = health::check_account(&gateway, &account, &served).await?;
             worst = worst.max(tell(context, &records, (gateway.now)()));
         }

@@ -79,7 +79,10 @@ async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
 }
 
 fn venue(connection: &ConnectionRecord, state: &ConnectionState) -> String {
-    state.venue_id.or(connection.venue).map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string())
+    state
+        .venue_id
+        .or(connection.venue)
+        .map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string())
 }
 
 async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u8, CliError> {
@@ -118,7 +121,11 @@ async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u
         let summary = &pass.summary;
         out.text(format!(
             "  {}  {:6}  read {} kept {} pushed {}",
-            show(pass.started_at), pass.outcome, summary["read"], summary["kept"], summary["pushed"]
+            show(pass.started_at),
+            pass.outcome,
+            summary["read"],
+            summary["kept"],
+            summary["pushed"]
         ));
         out.json(&serde_json::json!({ "event": "pass", "connection": id, "started": show(pass.started_at),
             "ended": show(pass.ended_at), "outcome": pass.outcome, "summary": summary }));
@@ -141,6 +148,8 @@ async fn remove(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u8,
     gateway.store.remove_connection(held.lease()).await?;
     held.release().await;
     context.output.json(&serde_json::json!({ "event": "removed", "connection": id }));
-    context.output.text(format!("{id}  removed; a [[connection]] of that name in the configuration file would create it again"));
+    context
+        .output
+        .text(format!("{id}  removed; a [[connection]] of that name in the configuration file would create it again"));
     Ok(0)
 }

@@ -78,7 +78,9 @@ impl Stage {
         self.scene("A day's trade: three books sold, one price changed, one new arrival, one title gone.");
         self.write_stock(&second_stock())?;
         self.command(Command::Sync).await?;
-        self.scene("The export breaks and the file is cut after ten lines. The guard holds the plan: no offer is taken down.");
+        self.scene(
+            "The export breaks and the file is cut after ten lines. The guard holds the plan: no offer is taken down.",
+        );
         self.write_stock(&cut_stock())?;
         self.command(Command::Sync).await?;
         self.scene("Why is this book not online? (passerelle explain)");
@@ -132,7 +134,8 @@ fn configuration(passculture: &str) -> String {
 fn title(number: u64) -> Ean {
     let body = format!("9782999999{:02}", number % 100);
     let body = if number < 100 { body } else { format!("97829999{:04}", number) };
-    let sum: u32 = body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
+    let sum: u32 =
+        body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
     let key = (10 - sum % 10) % 10;
     // The key was computed for these very digits.
     Ean::from_digits(format!("{body}{key}").as_bytes()).unwrap_or(Ean::MIN)

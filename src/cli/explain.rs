@@ -8,7 +8,7 @@ use super::quarantine::{object, place};
 use super::{CliContext, CliError};
 use crate::clock::show;
 use crate::gateway::Gateway;
-use crate::passculture::RefusalCode;
+use crate::passculture::Availability;
 use crate::rules::products::REASONS;
 use crate::store::ledger::{Acknowledged, Entry, Terms, find};
 
@@ -50,8 +50,14 @@ impl Explain {
 }
 
 fn explain_code(context: &CliContext, thing: &str) -> bool {
-    let rule = REASONS.iter().find(|reason| reason.code == thing).map(|reason| (reason.code, reason.message, reason.message_fr));
-    let refusal = RefusalCode::ALL.iter().find(|code| code.code() == thing).map(|code| (code.code(), code.message(), code.message_fr()));
+    let rule = REASONS
+        .iter()
+        .find(|reason| reason.code == thing)
+        .map(|reason| (reason.code, reason.message, reason.message_fr));
+    let refusal = Availability::ALL
+        .iter()
+        .find(|code| code.name() == thing)
+        .map(|code| (code.name(), code.english(), code.french()));
     let Some((code, message, message_fr)) = rule.or(refusal) else { return false };
     context.output.json(&json!({ "event": "code", "code": code, "message": message, "message_fr": message_fr }));
     context.output.text(format!("{code}\n  {message}\n  {message_fr}"));
@@ -65,21 +71,28 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         known = true;
         let state = gateway.store.state(&connection.id).await?;
         let held = gateway.store.held(&connection.id).await?;
-        let refused = entry.refused.and_then(|refusal| RefusalCode::from_u8(refusal.code));
+        let refused = entry.refused.and_then(|refusal| Availability::from_code(refusal.code));
         context.output.json(&json!({
             "event": "ledger", "connection": connection.id, "ean": ean, "venue": state.venue_id.or(connection.venue),
             "desired": entry.desired.map(terms_object), "acknowledged": acknowledged(&entry).1.map(terms_object),
-            "acknowledged_state": acknowledged(&entry).0, "refused": refused.map(RefusalCode::code), "verdict": verdict(&entry, held.is_some()),
+            "acknowledged_state": acknowledged(&entry).0, "refused": refused.map(Availability::name), "verdict": verdict(&entry, held.is_some()),
             "last_success": state.last_success_at.map(show),
         }));
         let out = context.output;
-        out.text(format!("{ean} at {} (venue {})", connection.id, state.venue_id.or(connection.venue).unwrap_or_default()));
-        out.text(format!("  the shop says     {}", entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)));
+        out.text(format!(
+            "{ean} at {} (venue {})",
+            connection.id,
+            state.venue_id.or(connection.venue).unwrap_or_default()
+        ));
+        out.text(format!(
+            "  the shop says     {}",
+            entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)
+        ));
         let (name, terms) = acknowledged(&entry);
         out.text(format!("  pass Culture has  {} ({name})", terms.map_or_else(|| "nothing".to_owned(), tell)));
         if let Some(code) = refused {
-            out.text(format!("  refused           {}: {}", code.code(), code.message()));
-            out.text(format!("                    {}", code.message_fr()));
+            out.text(format!("  refused           {}: {}", code.name(), code.english()));
+            out.text(format!("                    {}", code.french()));
         }
         out.text(format!("  verdict           {}", verdict(&entry, held.is_some())));
         if let Some(at) = state.last_success_at {
@@ -127,11 +140,22 @@ fn verdict(entry: &Entry, held: bool) -> &'static str {
     }
 }
 
-async fn explain_quarantine(context: &CliContext, gateway: &Gateway, thing: &str, ean: Option<Ean>) -> Result<bool, CliError> {
+async fn explain_quarantine(
+    context: &CliContext,
+    gateway: &Gateway,
+    thing: &str,
+    ean: Option<Ean>,
+) -> Result<bool, CliError> {
     let rows = gateway.store.quarantine_by_key(thing, ean, MOST_ROWS).await?;
     for row in &rows {
         context.output.json(&object(row));
-        context.output.text(format!("{} at {}, {}: stayed behind ({})", row.key.as_deref().unwrap_or(thing), row.connection, place(row), row.code));
+        context.output.text(format!(
+            "{} at {}, {}: stayed behind ({})",
+            row.key.as_deref().unwrap_or(thing),
+            row.connection,
+            place(row),
+            row.code
+        ));
         context.output.text(format!("  {}", row.message));
         context.output.text(format!("  {}", row.message_fr));
     }

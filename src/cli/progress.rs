@@ -40,7 +40,9 @@ impl Progress for Bar {
                 format!("planned: {create} to create, {change} to change, {withdraw} to withdraw")
             }
             Step::Pushed { done, of } => {
-                if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} [{bar:30}] {pos}/{len} pushed, {eta} left") {
+                if let Ok(style) =
+                    ProgressStyle::with_template("{spinner} {prefix} [{bar:30}] {pos}/{len} pushed, {eta} left")
+                {
                     self.bar.set_style(style);
                 }
                 self.bar.set_length(of);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{CliContext, CliError};
 use crate::gateway::Gateway;
-use crate::passculture::RefusalCode;
+use crate::passculture::Availability;
 use crate::store::QuarantineRow;
 use crate::store::ledger::Scan;
 
@@ -85,7 +85,16 @@ fn print(context: &CliContext, rows: &[QuarantineRow]) {
     }
     let table = rows
         .iter()
-        .map(|row| vec![row.connection.clone(), place(row), row.key.clone().unwrap_or_default(), row.code.clone(), row.message.clone(), row.message_fr.clone()])
+        .map(|row| {
+            vec![
+                row.connection.clone(),
+                place(row),
+                row.key.clone().unwrap_or_default(),
+                row.code.clone(),
+                row.message.clone(),
+                row.message_fr.clone(),
+            ]
+        })
         .collect();
     context.output.table(&["CONNECTION", "WHERE", "KEY", "CODE", "WHY", "POURQUOI"], table);
 }
@@ -121,12 +130,20 @@ async fn rejected(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> 
         while let Some(page) = scan.next_page().await? {
             let mut table = Vec::new();
             for entry in page {
-                let Some(code) = entry.refused.and_then(|refusal| RefusalCode::from_u8(refusal.code)) else { continue };
+                let Some(code) = entry.refused.and_then(|refusal| Availability::from_code(refusal.code)) else {
+                    continue;
+                };
                 context.output.json(&json!({
-                    "event": "rejected", "connection": id, "key": entry.ean, "code": code.code(),
-                    "message": code.message(), "message_fr": code.message_fr(),
+                    "event": "rejected", "connection": id, "key": entry.ean, "code": code.name(),
+                    "message": code.english(), "message_fr": code.french(),
                 }));
-                table.push(vec![id.clone(), entry.ean.to_string(), code.code().to_owned(), code.message().to_owned(), code.message_fr().to_owned()]);
+                table.push(vec![
+                    id.clone(),
+                    entry.ean.to_string(),
+                    code.name().to_owned(),
+                    code.english().to_owned(),
+                    code.french().to_owned(),
+                ]);
             }
             context.output.table(&["CONNECTION", "EAN", "CODE", "WHY", "POURQUOI"], table);
         }

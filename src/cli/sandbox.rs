@@ -36,7 +36,8 @@ impl Sandbox {
             None => Seed::built_in(),
             Some(path) => {
                 let place = path.display();
-                let text = std::fs::read_to_string(&path).map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
                 Seed::from_json(&text).map_err(|why| CliError::Failed(format!("{place}: {why}")))?
             }
         };
@@ -44,7 +45,10 @@ impl Sandbox {
             .await
             .map_err(|why| CliError::Failed(format!("cannot listen on {listen}: {why}; is another program there?")))?;
         listening(context, running.address());
-        context.output.say(format!("the sandbox's own controls are described at http://{}/_sandbox/; Ctrl-C stops it", running.address()));
+        context.output.say(format!(
+            "the sandbox's own controls are described at http://{}/_sandbox/; Ctrl-C stops it",
+            running.address()
+        ));
         // A failed handler only means that Ctrl-C kills the process at once.
         let _ = tokio::signal::ctrl_c().await;
         running.stop().await;

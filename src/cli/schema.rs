@@ -17,10 +17,18 @@ impl Schema {
     pub(crate) fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let schema = by_name(&self.name).ok_or_else(|| {
             let adapters: Vec<String> = ADAPTERS.iter().map(|adapter| format!("settings.{}", adapter.id)).collect();
-            CliError::Usage(format!("there is no schema `{}`; known: config, summary, {}", self.name, adapters.join(", ")))
+            CliError::Usage(format!(
+                "there is no schema `{}`; known: config, summary, {}",
+                self.name,
+                adapters.join(", ")
+            ))
         })?;
         let text = serde_json::to_string_pretty(&schema).map_err(|why| CliError::Failed(why.to_string()))?;
-        if context.output.is_json() { context.output.json(&schema) } else { context.output.line(&text) }
+        if context.output.is_json() {
+            context.output.json(&schema)
+        } else {
+            context.output.line(&text)
+        }
         Ok(0)
     }
 }

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::sandbox::listening;
 use super::{CliContext, CliError};
-use crate::catalogue::schedule;
 use crate::config::Problem;
+use crate::gateway::schedule;
 use crate::{telemetry, web};
 
 /// Runs the gateway.
@@ -28,10 +28,12 @@ impl Serve {
             .as_ref()
             .map(|token| token.resolve(&config.base_dir))
             .transpose()
-            .map_err(|why| CliError::Configuration(vec![Problem { place: "server.admin_token".to_owned(), message: why.to_string() }]))?;
-        let listener = web::listen(config.server.listen)
-            .await
-            .map_err(|why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", config.server.listen)))?;
+            .map_err(|why| {
+            CliError::Configuration(vec![Problem { place: "server.admin_token".to_owned(), message: why.to_string() }])
+        })?;
+        let listener = web::listen(config.server.listen).await.map_err(|why| {
+            CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", config.server.listen))
+        })?;
         let address = listener.local_addr().map_err(|why| CliError::Failed(why.to_string()))?;
         listening(context, address);
 

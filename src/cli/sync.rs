@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::progress::Bar;
 use super::{CliContext, CliError, FAILED};
-use crate::catalogue::pass::{Options, Report, Run};
 use crate::catalogue::PassError;
+use crate::catalogue::pass::{Options, Report, Run};
 use crate::gateway::{Gateway, OpenError, adapter};
 use crate::store::Lease;
 
@@ -79,7 +79,13 @@ impl Push {
 
 /// One connection after the other; one that fails does not stop the next. The worst exit code wins.
 async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, CliError> {
-    let (_, gateway) = context.open(match work { Work::Plan => "plan", Work::Sync(_) => "sync", Work::Push => "push" }).await?;
+    let (_, gateway) = context
+        .open(match work {
+            Work::Plan => "plan",
+            Work::Sync(_) => "sync",
+            Work::Push => "push",
+        })
+        .await?;
     for id in ids {
         gateway.connection(id).await?;
     }
@@ -152,7 +158,14 @@ fn show(context: &CliContext, report: &Report, work: Work) {
     out.json(summary);
     let mut told = format!(
         "{}  read {} · kept {} · quarantined {} · create {} · change {} · withdraw {} · unchanged {}",
-        summary.connection, summary.read, summary.kept, summary.quarantined, summary.create, summary.change, summary.withdraw, summary.unchanged
+        summary.connection,
+        summary.read,
+        summary.kept,
+        summary.quarantined,
+        summary.create,
+        summary.change,
+        summary.withdraw,
+        summary.unchanged
     );
     if summary.held > 0 {
         told.push_str(&format!(" · HELD {}", summary.held));
@@ -168,7 +181,10 @@ fn show(context: &CliContext, report: &Report, work: Work) {
         out.say(format!("hint: `passerelle quarantine list {}` tells why rows stayed behind", summary.connection));
     }
     if summary.rejected > 0 {
-        out.say(format!("hint: `passerelle quarantine list --rejected {}` names what pass Culture refuses", summary.connection));
+        out.say(format!(
+            "hint: `passerelle quarantine list --rejected {}` names what pass Culture refuses",
+            summary.connection
+        ));
     }
 }
 

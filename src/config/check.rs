@@ -39,7 +39,9 @@ pub fn check(written: Written, base_dir: &Path) -> Result<Config, Vec<Problem>> 
         }
     };
     match (problems.is_empty(), server) {
-        (true, Some(server)) => Ok(Config { store_url, base_dir: base_dir.to_path_buf(), server, accounts, connections }),
+        (true, Some(server)) => {
+            Ok(Config { store_url, base_dir: base_dir.to_path_buf(), server, accounts, connections })
+        }
         _ => Err(problems),
     }
 }
@@ -78,7 +80,12 @@ fn server(written: Option<super::written::WrittenServer>, problems: &mut Vec<Pro
 fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMap<String, Account> {
     let mut all = BTreeMap::new();
     let default_base = written.base_url;
-    let mut add = |name: String, place: String, base: &str, api_key, hmac_key: Option<super::written::OneOrMany>, rate| {
+    let mut add = |name: String,
+                   place: String,
+                   base: &str,
+                   api_key,
+                   hmac_key: Option<super::written::OneOrMany>,
+                   rate: Option<u32>| {
         let base_url = base_url(base, &place, problems);
         let requests_per_minute = rate.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE);
         if !(1..=MOST_REQUESTS_PER_MINUTE).contains(&requests_per_minute) {
@@ -131,7 +138,8 @@ fn base_url(written: &str, place: &str, problems: &mut Vec<Problem>) -> Option<U
         "https" => {}
         "http" if loopback => {}
         "http" => problems.push(Problem::new(place.clone(), "plain http is only taken for loopback; write https://")),
-        other => problems.push(Problem::new(place.clone(), format!("`{other}` is not a scheme of pass Culture; write https://"))),
+        other => problems
+            .push(Problem::new(place.clone(), format!("`{other}` is not a scheme of pass Culture; write https://"))),
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         problems.push(Problem::new(place, "carries credentials or a query; write the bare address"));
@@ -153,7 +161,11 @@ pub fn check_connection_ids(
     let mut seen = BTreeSet::new();
     let mut records = Vec::with_capacity(written.len());
     for (index, connection) in written.into_iter().enumerate() {
-        let place = if connection.id.is_empty() { format!("connection[{index}]") } else { format!("connection.{}", connection.id) };
+        let place = if connection.id.is_empty() {
+            format!("connection[{index}]")
+        } else {
+            format!("connection.{}", connection.id)
+        };
         check_id(&connection.id, &place, &mut problems);
         if !seen.insert(connection.id.clone()) {
             problems.push(Problem::new(place.clone(), "is declared twice"));
@@ -204,7 +216,9 @@ fn check_venue(venue: Option<i64>, siret_text: Option<&str>, place: &str, proble
             format!("{place}.venue"),
             "is missing; write the pass Culture venue id, or `siret = \"…\"`",
         )),
-        (Some(_), Some(_)) => problems.push(Problem::new(format!("{place}.venue"), "and `siret` are both given; keep one")),
+        (Some(_), Some(_)) => {
+            problems.push(Problem::new(format!("{place}.venue"), "and `siret` are both given; keep one"))
+        }
         (Some(id), None) if id < 1 => problems.push(Problem::new(format!("{place}.venue"), "is not a venue id")),
         (None, Some(text)) if !siret::is_siret_or_ridet(text) => problems.push(Problem::new(
             format!("{place}.siret"),
@@ -221,11 +235,15 @@ fn every(written: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> u32
             u32::try_from(length.as_secs()).unwrap_or(DEFAULT_EVERY_SECONDS)
         }
         Ok(_) => {
-            problems.push(Problem::new(format!("{place}.every"), format!("`{text}` is not between 1 minute and 7 days")));
+            problems
+                .push(Problem::new(format!("{place}.every"), format!("`{text}` is not between 1 minute and 7 days")));
             DEFAULT_EVERY_SECONDS
         }
         Err(_) => {
-            problems.push(Problem::new(format!("{place}.every"), format!("`{text}` is not a length of time; write for example `15m`")));
+            problems.push(Problem::new(
+                format!("{place}.every"),
+                format!("`{text}` is not a length of time; write for example `15m`"),
+            ));
             DEFAULT_EVERY_SECONDS
         }
     }
@@ -264,7 +282,15 @@ mod tests {
             "#,
         );
         let joined = told.join("\n");
-        for expected in ["store.url", "server.listen", "passculture.base_url", "requests_per_minute", "connection.A b.id", "connection.A b.venue", "connection.A b.every"] {
+        for expected in [
+            "store.url",
+            "server.listen",
+            "passculture.base_url",
+            "requests_per_minute",
+            "connection.A b.id",
+            "connection.A b.venue",
+            "connection.A b.every",
+        ] {
             assert!(joined.contains(expected), "{expected} is not told in:\n{joined}");
         }
     }

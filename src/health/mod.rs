@@ -83,7 +83,10 @@ impl Answer {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn check_connection(gateway: &Gateway, connection: &ConnectionRecord) -> Result<Vec<ProbeRecord>, StoreError> {
+pub async fn check_connection(
+    gateway: &Gateway,
+    connection: &ConnectionRecord,
+) -> Result<Vec<ProbeRecord>, StoreError> {
     let mut answers = Vec::new();
     match gateway::adapter(connection) {
         Err(problems) => answers.push(Answer {
@@ -166,7 +169,9 @@ fn judge(probe: &Probe<'_>, latency: Duration, result: Option<Result<Evidence, A
 /// Some errors say by their class what to do.
 const fn remedy_of(error: &AdapterError) -> Option<&'static str> {
     match error.class {
-        Class::Auth => Some("the vendor refuses the credentials: ask it for valid ones and put them where the settings say"),
+        Class::Auth => {
+            Some("the vendor refuses the credentials: ask it for valid ones and put them where the settings say")
+        }
         Class::RateLimited => Some("wait: the vendor asks for fewer requests"),
         Class::Settings => Some("correct the setting that is named"),
         Class::Transient | Class::Data | Class::VendorFault | Class::Unsupported => None,
@@ -175,15 +180,26 @@ const fn remedy_of(error: &AdapterError) -> Option<&'static str> {
 
 /// Passes fail, plans are held, files stop coming: told from what the store remembers.
 fn freshness(connection: &ConnectionRecord, state: &ConnectionState, held: Option<&HeldPlan>, now: Millis) -> Answer {
-    let answer = |verdict, evidence: String, remedy: String| Answer { probe: "passes", verdict, latency: Duration::ZERO, evidence, remedy };
+    let answer = |verdict, evidence: String, remedy: String| Answer {
+        probe: "passes",
+        verdict,
+        latency: Duration::ZERO,
+        evidence,
+        remedy,
+    };
     let sync = || format!("`passerelle sync {}` tells more", connection.id);
     if connection.paused {
         let remedy = format!("`passerelle connections resume {}` when it may go on", connection.id);
         return answer(Verdict::Degraded, "paused by an operator".to_owned(), remedy);
     }
     if let Some(held) = held {
-        let remedy = format!("look at the vendor's list; if it is right, `passerelle sync {} --release`", connection.id);
-        return answer(Verdict::Degraded, format!("a plan is held since {}: {}", crate::clock::show(held.since), held.reasons.join(", ")), remedy);
+        let remedy =
+            format!("look at the vendor's list; if it is right, `passerelle sync {} --release`", connection.id);
+        return answer(
+            Verdict::Degraded,
+            format!("a plan is held since {}: {}", crate::clock::show(held.since), held.reasons.join(", ")),
+            remedy,
+        );
     }
     if state.failures > 0 {
         let verdict = if state.failures >= 3 { Verdict::Failing } else { Verdict::Degraded };
@@ -218,7 +234,10 @@ pub fn worst(records: &[ProbeRecord]) -> Verdict {
 }
 
 fn by_name(name: &str) -> Verdict {
-    [Verdict::Healthy, Verdict::Degraded, Verdict::Failing].into_iter().find(|verdict| verdict.name() == name).unwrap_or(Verdict::Unknown)
+    [Verdict::Healthy, Verdict::Degraded, Verdict::Failing]
+        .into_iter()
+        .find(|verdict| verdict.name() == name)
+        .unwrap_or(Verdict::Unknown)
 }
 
 #[cfg(test)]
@@ -239,7 +258,10 @@ mod tests {
         let quick = judge(&probe(), Duration::from_millis(20), Some(Ok(evidence())));
         let slow = judge(&probe(), Duration::from_millis(2_100), Some(Ok(evidence())));
         let never = judge(&probe(), TIME_LIMIT, None);
-        assert_eq!((quick.verdict, slow.verdict, never.verdict), (Verdict::Healthy, Verdict::Degraded, Verdict::Failing));
+        assert_eq!(
+            (quick.verdict, slow.verdict, never.verdict),
+            (Verdict::Healthy, Verdict::Degraded, Verdict::Failing)
+        );
         assert_eq!(never.remedy, "look");
     }
 

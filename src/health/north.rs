@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Answer, SLOW, Verdict, remember};
 use crate::gateway::{Gateway, OpenError};
-use crate::passculture::{Client, NorthError};
+use crate::passculture::{Client, NorthError, RetryPolicy};
 use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
 
 /// pass Culture refuses dates that are past: a clock that is off by more breaks events and hides when things happened.
@@ -18,13 +18,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn check_account(gateway: &Gateway, account: &str, connections: &[ConnectionRecord]) -> Result<Vec<ProbeRecord>, StoreError> {
+pub async fn check_account(
+    gateway: &Gateway,
+    account: &str,
+    connections: &[ConnectionRecord],
+) -> Result<Vec<ProbeRecord>, StoreError> {
     let subject = format!("passculture:{account}");
     let client = match gateway.client(account) {
-        Ok(client) => client,
+        Ok(client) => client.with_policy(RetryPolicy::PROBE),
         Err(error) => {
             let evidence = match error {
-                OpenError::Configuration(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                OpenError::Configuration(problems) => {
+                    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+                }
                 other => other.to_string(),
             };
             let answer = Answer {
@@ -37,7 +43,7 @@ pub async fn check_account(gateway: &Gateway, account: &str, connections: &[Conn
             return remember(gateway, &subject, vec![answer]).await;
         }
     };
-    let mut answers = vec![budget(&client).await];
+    let mut answers = vec![budget(gateway, &client).await?];
     let key = key(&client).await;
     let works = key.verdict != Verdict::Failing;
     answers.push(key);
@@ -73,7 +79,11 @@ async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
         .map(|connection| connection.id.as_str())
         .collect();
     if missing.is_empty() {
-        return timed("venues", began.elapsed(), format!("{} venues are linked to this key, those of all connections among them", linked.len()));
+        return timed(
+            "venues",
+            began.elapsed(),
+            format!("{} venues are linked to this key, those of all connections among them", linked.len()),
+        );
     }
     Answer {
         probe: "venues",
@@ -85,7 +95,7 @@ async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
 }
 
 fn skew(client: &Client) -> Answer {
-    let Some(skew) = client.clock_skew() else {
+    let Some(skew) = client.clock_skew_ms().map(|skew| Duration::from_millis(skew.unsigned_abs())) else {
         return Answer::healthy("clock", Duration::ZERO, "pass Culture sent no date to compare with".to_owned());
     };
     let evidence = format!("this machine's clock differs from pass Culture's by {} s", skew.as_secs());
@@ -96,20 +106,23 @@ fn skew(client: &Client) -> Answer {
     Answer { probe: "clock", verdict: Verdict::Degraded, latency: Duration::ZERO, evidence, remedy }
 }
 
-async fn budget(client: &Client) -> Answer {
-    match client.budget_left().await {
-        Ok((wait, now)) if wait <= LONGEST_WAIT => {
-            Answer::healthy("budget", Duration::ZERO, format!("{now} requests could go at once, {} a minute", client.requests_per_minute()))
-        }
-        Ok((wait, _)) => Answer {
-            probe: "budget",
-            verdict: Verdict::Degraded,
-            latency: Duration::ZERO,
-            evidence: format!("the next request must wait {} s", wait.as_secs()),
-            remedy: "wait; if it stays so, spread the connections over more time (`every`) or over a second key".to_owned(),
-        },
-        Err(error) => failing("budget", Duration::ZERO, &error),
+async fn budget(gateway: &Gateway, client: &Client) -> Result<Answer, StoreError> {
+    let (per_minute, burst) = client.rate_and_burst();
+    let (wait, now) = gateway.store.budget_left(client.account(), per_minute, burst, (gateway.now)()).await?;
+    if wait <= LONGEST_WAIT {
+        return Ok(Answer::healthy(
+            "budget",
+            Duration::ZERO,
+            format!("{now} requests could go at once, {per_minute} a minute"),
+        ));
     }
+    Ok(Answer {
+        probe: "budget",
+        verdict: Verdict::Degraded,
+        latency: Duration::ZERO,
+        evidence: format!("the next request must wait {} s", wait.as_secs()),
+        remedy: "wait; if it stays so, spread the connections over more time (`every`) or over a second key".to_owned(),
+    })
 }
 
 fn timed(probe: &'static str, latency: Duration, evidence: String) -> Answer {
@@ -117,7 +130,13 @@ fn timed(probe: &'static str, latency: Duration, evidence: String) -> Answer {
         return Answer::healthy(probe, latency, evidence);
     }
     let evidence = format!("{evidence}; it took {} ms, more than {} ms", latency.as_millis(), SLOW.as_millis());
-    Answer { probe, verdict: Verdict::Degraded, latency, evidence, remedy: "pass Culture is slow; look at its status page".to_owned() }
+    Answer {
+        probe,
+        verdict: Verdict::Degraded,
+        latency,
+        evidence,
+        remedy: "pass Culture is slow; look at its status page".to_owned(),
+    }
 }
 
 fn failing(probe: &'static str, latency: Duration, error: &NorthError) -> Answer {

@@ -1,1 +1,31 @@
-//! The northbound client. Being written.
+//! The northbound client: the only room that knows pass Culture's wire types.
+//!
+//! [`Client`] says what the gateway needs to say (who am I, which venues, is this EAN taken, put these at these terms, what
+//! is there now) and answers in the house's own types. Politeness is inside: every attempt, retries included, pays one
+//! permit of the account's shared [`Budget`]; a 429 is obeyed by everybody at once; each failure is a [`NorthError`] with a
+//! class, a stable code and what to do.
+//!
+//! Not for: deciding *what* to send (`rules`, `catalogue`), or remembering anything.
+//!
+//! Invariant: no API key and no personal data in an error, a log line or a `Debug` text.
+
+mod availability;
+mod budget;
+mod client;
+mod error;
+mod pace;
+mod products;
+mod retry;
+mod transport;
+mod venues;
+
+pub use availability::Availability;
+pub use budget::{Budget, BudgetError};
+pub use client::{Client, Clock, Millis, Settings};
+pub use error::{FieldError, NorthError};
+pub use products::{
+    AfterLostAnswer, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, OfferStatus, ProductOffer, ProductStock, Publication,
+    RefusedItem, UpsertError, UpsertOptions,
+};
+pub use retry::RetryPolicy;
+pub use venues::{Provider, Venue};

@@ -134,7 +134,12 @@ mod tests {
     }
 
     fn judged(body: &str, price: u32, copies: u32, venue: VenueTerms) -> Result<(u32, u32), &'static str> {
-        let line = StockLine { ean: ean(body), price: Cents(price), quantity: Quantity::Exactly(copies), at: Position::Line(1) };
+        let line = StockLine {
+            ean: ean(body),
+            price: Cents(price),
+            quantity: Quantity::Exactly(copies),
+            at: Position::Line(1),
+        };
         match judge(&line, &venue) {
             Judgement::Keep(Terms { price, quantity: Quantity::Exactly(copies) }) => Ok((price.0, copies)),
             Judgement::Keep(_) => panic!("never unlimited here"),

@@ -100,7 +100,9 @@ fn absence(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Io(source) => Some(source.to_string()),
         sqlx::Error::Tls(source) => Some(format!("TLS: {source}")),
-        sqlx::Error::PoolTimedOut => Some("no free connection within the time limit".to_owned()),
+        sqlx::Error::PoolTimedOut => {
+            Some("no connection within the time limit: the database is down, or busy".to_owned())
+        }
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Some("it was closed".to_owned()),
         sqlx::Error::Protocol(why) => Some(why.clone()),
         sqlx::Error::Configuration(why) => Some(why.to_string()),

@@ -13,6 +13,8 @@ mod plan;
 mod samples;
 
 use passerelle_contract::Ean;
+#[cfg(test)]
+use passerelle_contract::{Cents, Quantity};
 
 pub use passerelle_contract::Terms;
 

@@ -70,18 +70,22 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>>;
     /// Pauses or resumes; false when there is no such connection. Resuming makes a pass due at once.
     fn set_paused<'a>(&'a self, id: &'a str, paused: bool, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// Makes a pass due at once; false when there is no such connection.
+    fn make_due<'a>(&'a self, id: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Forgets a connection and everything keyed by it; false when there was none. Refused while somebody holds its lease.
     fn remove_connection<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// What is known of a connection; the default when nothing is.
     fn state<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<ConnectionState, StoreError>>;
-    /// Replaces what is known.
+    /// Replaces what is known. When the connection was changed so that it starts over after the lease was taken, the cursor,
+    /// the venue and the due date stay as that change left them.
     fn save_state<'a>(&'a self, lease: &'a Lease, state: &'a ConnectionState) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Unpaused connections whose `due_at` is past or that have something in their inbox, without a live lease, oldest
     /// success first (never synchronised first).
     fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
 
     // ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    /// Takes the lease for `ttl` when it is free, expired, or its owner `is_dead`; the fence rises each time.
+    /// Takes the lease for `ttl` when it is free, expired, or its owner `is_dead`; the fence rises each time. Read the
+    /// connection after it is granted: what was applied later does not count for this lease (see `save_state`).
     fn acquire_lease<'a>(
         &'a self,
         connection: &'a str,

@@ -205,7 +205,8 @@ impl Change {
         let starts_over = forgets_venue || !settings.is_empty() || source.iter().any(|(_, differs)| *differs);
         let schedule = [("every", old.every_seconds != new.every_seconds)];
         let mut fields: Vec<String> = (source.iter().chain(&venue).chain(&schedule))
-            .filter_map(|(name, differs)| differs.then(|| (*name).to_owned()))
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| (*name).to_owned())
             .collect();
         fields.append(&mut settings);
         Self { fields, starts_over, forgets_venue }

@@ -38,8 +38,15 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
         .get_or_init(|| {
             let handle = PrometheusBuilder::new().install_recorder().ok()?;
             metrics::describe_counter!("passerelle_passes_total", "Runs of a source, by adapter and outcome");
-            metrics::describe_counter!("passerelle_pass_failures_total", "Runs that failed, by adapter, class and code");
-            metrics::describe_histogram!("passerelle_pass_seconds", metrics::Unit::Seconds, "How long runs take, by adapter");
+            metrics::describe_counter!(
+                "passerelle_pass_failures_total",
+                "Runs that failed, by adapter, class and code"
+            );
+            metrics::describe_histogram!(
+                "passerelle_pass_seconds",
+                metrics::Unit::Seconds,
+                "How long runs take, by adapter"
+            );
             metrics::describe_counter!("passerelle_rows_total", "Rows read, by adapter and fate");
             metrics::describe_counter!("passerelle_eans_pushed_total", "EANs accepted by pass Culture");
             metrics::describe_counter!("passerelle_inbound_total", "Bodies that vendors posted, by result");
@@ -55,7 +62,8 @@ pub fn pass_ended(adapter: &'static str, summary: &Summary) {
     metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => outcome).increment(1);
     metrics::histogram!("passerelle_pass_seconds", "adapter" => adapter).record(summary.seconds);
     metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "kept").increment(summary.kept);
-    metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "quarantined").increment(summary.quarantined);
+    metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "quarantined")
+        .increment(summary.quarantined);
     metrics::counter!("passerelle_eans_pushed_total").increment(summary.pushed);
     tracing::info!(
         connection = summary.connection,
@@ -75,7 +83,8 @@ pub fn pass_ended(adapter: &'static str, summary: &Summary) {
 pub fn pass_failed(adapter: &'static str, connection: &str, error: &PassError, failures: u32) {
     let (class, code) = (error.class().name(), error.code());
     metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => "failed").increment(1);
-    metrics::counter!("passerelle_pass_failures_total", "adapter" => adapter, "class" => class, "code" => code).increment(1);
+    metrics::counter!("passerelle_pass_failures_total", "adapter" => adapter, "class" => class, "code" => code)
+        .increment(1);
     if failures <= 1 {
         tracing::warn!(connection, class, code, %error, "pass of {connection} failed: {error}");
     } else {

@@ -24,7 +24,11 @@ impl FromRequestParts<Arc<Web>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Response> {
         let Some(token) = &web.admin_token else {
-            return Err(problem(StatusCode::FORBIDDEN, "NoAdminToken", "[server] admin_token is not configured, so the admin API is closed"));
+            return Err(problem(
+                StatusCode::FORBIDDEN,
+                "NoAdminToken",
+                "[server] admin_token is not configured, so the admin API is closed",
+            ));
         };
         match bearer(&parts.headers) {
             Some(presented) if token.matches(presented) => Ok(Self),
@@ -56,7 +60,8 @@ pub(super) async fn health(_: Operator, State(web): State<Arc<Web>>, Query(query
     match records {
         Ok(records) => {
             let worst = health::worst(&records);
-            let status = if worst == health::Verdict::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            let status =
+                if worst == health::Verdict::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             let probes: Vec<Value> = records.iter().map(probe_object).collect();
             (status, Json(json!({ "verdict": worst.name(), "probes": probes }))).into_response()
         }

@@ -87,7 +87,11 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, web: Web, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    web: Web,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     axum::serve(listener, router(web)).with_graceful_shutdown(stop).await
 }
 
@@ -103,7 +107,11 @@ async fn ready(State(web): State<Arc<Web>>) -> Response {
 
 async fn metrics(State(web): State<Arc<Web>>) -> Response {
     let Some(handle) = crate::telemetry::metrics() else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "NoMetrics", "another recorder collects the metrics of this process");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "NoMetrics",
+            "another recorder collects the metrics of this process",
+        );
     };
     if let Ok(connections) = web.gateway.store.connections().await {
         let paused = connections.iter().filter(|connection| connection.paused).count();

@@ -39,9 +39,7 @@ pub fn document() -> Value {
             }
         })
     };
-    let action = |summary: &str, done: Value| {
-        json!({ "post": { "summary": summary, "security": operator, "parameters": [id], "responses": with(done) } })
-    };
+    let action = |summary: &str, done: Value| json!({ "post": { "summary": summary, "security": operator, "parameters": [id], "responses": with(done) } });
     let missing = json!({ "description": "no such connection" });
     let venue_paths = json!({ "post": stocks("Set the stock of the references named"), "put": stocks("Replace the whole stock, behind the guard") });
     json!({

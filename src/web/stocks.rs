@@ -90,7 +90,8 @@ fn counted(result: Result<(), Response>) -> Response {
 async fn receive(web: &Web, venue: &str, headers: &HeaderMap, body: Body, snapshot: bool) -> Result<(), Response> {
     let intakes = web.intakes.get(web).await.map_err(|error| unavailable(&error))?;
     let token = bearer(headers).ok_or_else(unauthorized)?;
-    let found = intakes.iter().find(|intake| intake.adapter.push_intake().is_some_and(|push| push.accepts_token(token)));
+    let found =
+        intakes.iter().find(|intake| intake.adapter.push_intake().is_some_and(|push| push.accepts_token(token)));
     let Intake { connection, adapter } = found.ok_or_else(unauthorized)?;
     let intake = adapter.push_intake().ok_or_else(unauthorized)?;
     let body = to_bytes(body, intake.max_body_bytes()).await.map_err(|_| too_large(intake.max_body_bytes()))?;
@@ -99,7 +100,8 @@ async fn receive(web: &Web, venue: &str, headers: &HeaderMap, body: Body, snapsh
         IntakeError::TooMany => too_large(intake.max_body_bytes()),
     })?;
     if !serves(web, connection, venue).await.map_err(|error| unavailable(&error))? {
-        return Err((StatusCode::NOT_FOUND, Json(json!({ "global": ["Ce lieu n'existe pas ou n'est pas le vôtre"] }))).into_response());
+        return Err((StatusCode::NOT_FOUND, Json(json!({ "global": ["Ce lieu n'existe pas ou n'est pas le vôtre"] })))
+            .into_response());
     }
     let key = idempotency_key(headers)?;
     let stored = web
@@ -127,6 +129,8 @@ async fn serves(web: &Web, connection: &ConnectionRecord, venue: &str) -> Result
     Ok(web.gateway.store.state(&connection.id).await?.venue_id == Some(id))
 }
 
+// The error is the answer itself; this runs once a request.
+#[allow(clippy::result_large_err)]
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Response> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
@@ -151,7 +155,8 @@ fn too_large(most: usize) -> Response {
 }
 
 fn busy() -> Response {
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "global": ["Réessayez dans une minute"] }))).into_response();
+    let mut response =
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "global": ["Réessayez dans une minute"] }))).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
     response
 }

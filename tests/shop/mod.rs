@@ -1,10 +1,10 @@
 //! A shop for whole-gateway tests: a folder, a sandbox pass Culture, and the real binary.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use passerelle::sandbox::{Sandbox, Seed};
+use passerelle::sandbox::{Fault, FaultEffect, Sandbox, Seed};
 use serde_json::{Value, json};
 
 pub const VENUE: i64 = 535;
@@ -24,12 +24,18 @@ pub struct Ran {
 impl Ran {
     /// The summary line.
     pub fn summary(&self) -> &Value {
-        self.lines.iter().rev().find(|line| line["event"] == "summary").unwrap_or_else(|| panic!("no summary in {self:#?}"))
+        self.lines
+            .iter()
+            .rev()
+            .find(|line| line["event"] == "summary")
+            .unwrap_or_else(|| panic!("no summary in {self:#?}"))
     }
 
     /// Some numbers of the summary.
     pub fn numbers(&self, keys: &[&str]) -> Vec<u64> {
-        keys.iter().map(|key| self.summary()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", self.summary()))).collect()
+        keys.iter()
+            .map(|key| self.summary()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", self.summary())))
+            .collect()
     }
 }
 
@@ -44,7 +50,8 @@ pub struct Shop {
 /// An EAN of the imprint 978-2-99, which publishes nothing.
 pub fn ean(number: u64) -> String {
     let body = format!("978299{number:06}");
-    let sum: u32 = body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
+    let sum: u32 =
+        body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
     format!("{body}{}", (10 - sum % 10) % 10)
 }
 
@@ -123,9 +130,19 @@ impl Shop {
         self.run(&["sync", CONNECTION]).numbers(keys)
     }
 
+    /// The next `count` bulk upserts break this way.
+    pub fn break_upserts(&self, count: u32, effect: FaultEffect) {
+        let fault = Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
+        assert!(self.sandbox.inject(fault));
+    }
+
     /// What pass Culture sells of this venue: EAN → (cents, copies left).
     pub fn online(&self) -> std::collections::BTreeMap<String, (u32, Option<u32>)> {
-        self.sandbox.offers().into_iter().map(|offer| (offer.ean.clone(), (offer.price, offer.remaining))).collect()
+        self.sandbox
+            .offers()
+            .into_iter()
+            .filter_map(|offer| Some((offer.ean?, (offer.price_cents?, offer.remaining))))
+            .collect()
     }
 }
 

@@ -49,8 +49,11 @@ pub struct Descriptor {
     pub limits: Limits,
     /// Checks settings and builds the adapter. Pure but for reading the secrets that the settings name: no connection
     /// is opened before the first call of a facet.
-    pub connect: fn(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError>,
+    pub connect: Connect,
 }
+
+/// Settings and context → adapter, or everything that is wrong with them.
+pub type Connect = fn(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError>;
 
 /// Limits of a vendor that the gateway keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

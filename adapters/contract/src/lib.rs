@@ -14,7 +14,7 @@ mod probe;
 mod source;
 mod value;
 
-pub use adapter::{Adapter, BoxFuture, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
+pub use adapter::{Adapter, BoxFuture, Connect, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
 pub use error::{AdapterError, Class};
 pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};

@@ -45,7 +45,7 @@ impl Ean {
             at += 1;
         }
         // Weights 1,3,1,3… over all thirteen digits give a multiple of ten when the key is right.
-        if sum % 10 == 0 { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
+        if sum.is_multiple_of(10) { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
     }
 
     /// Rebuilds an EAN that was checked before it was stored.
@@ -62,7 +62,7 @@ impl Ean {
             sum += (rest % 10) * if at % 2 == 0 { 1 } else { 3 };
             rest /= 10;
         }
-        if sum % 10 == 0 { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
+        if sum.is_multiple_of(10) { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
     }
 
     /// The EAN as a number below 10¹³ (it fits 44 bits).

@@ -41,7 +41,8 @@ CREATE TABLE connection_state (
     due_at            BIGINT  NOT NULL,
     failures          BIGINT  NOT NULL,
     last_error        TEXT,
-    quarantine_digest BIGINT
+    quarantine_digest BIGINT,
+    refusals_checked_on BIGINT
 );
 
 CREATE TABLE connection_lease (
@@ -79,7 +80,8 @@ CREATE TABLE held_plan (
     reasons    TEXT    NOT NULL,
     message    TEXT    NOT NULL,
     message_fr TEXT    NOT NULL,
-    agreeing   BIGINT  NOT NULL
+    agreeing   BIGINT  NOT NULL,
+    inbound    BIGINT
 );
 
 CREATE TABLE pass (

@@ -40,7 +40,8 @@ CREATE TABLE connection_state (
     due_at            INTEGER NOT NULL,
     failures          INTEGER NOT NULL,
     last_error        TEXT,
-    quarantine_digest INTEGER
+    quarantine_digest INTEGER,
+    refusals_checked_on INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE connection_lease (
@@ -78,7 +79,8 @@ CREATE TABLE held_plan (
     reasons    TEXT    NOT NULL,
     message    TEXT    NOT NULL,
     message_fr TEXT    NOT NULL,
-    agreeing   INTEGER NOT NULL
+    agreeing   INTEGER NOT NULL,
+    inbound    INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE pass (

@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
     pub async fn next_into(&mut self, entries: &mut Vec<Entry>) -> Result<bool, StoreError> {
         entries.clear();
         loop {
-            while let Some(page) = self.fetched.next() {
+            for page in self.fetched.by_ref() {
                 decode(&page, self.last, entries)?;
                 if let Some(last) = entries.last() {
                     self.last = Some(last.ean);
@@ -242,4 +242,25 @@ fn merge(
     }
     after.extend_from_slice(rest);
     Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ledger::samples::ean;
+
+    #[test]
+    fn eans_beyond_the_page_keys_that_were_read_wait_for_the_next_round() {
+        let index = [ean(10), ean(20)];
+        let eans = [ean(5), ean(15), ean(20), ean(99)];
+        assert_eq!(within_reach(&index, false, &eans), &eans[..2]);
+        assert_eq!(within_reach(&index, true, &eans), &eans);
+        assert_eq!(within_reach(&[], true, &eans), &eans);
+    }
+
+    #[test]
+    fn one_round_takes_a_bounded_number_of_eans() {
+        let eans: Vec<Ean> = (0..EANS_PER_TRANSACTION as u64 + 1).map(ean).collect();
+        assert_eq!(within_reach(&[], true, &eans).len(), EANS_PER_TRANSACTION);
+    }
 }

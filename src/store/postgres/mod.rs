@@ -9,7 +9,7 @@ use passerelle_contract::BoxFuture;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Transaction};
 
 use super::open::{check_compatibility, migration_error};
 use super::turns::Turns;
@@ -75,6 +75,7 @@ impl PostgresStore {
         let place = place(&options);
         let at = |error: sqlx::Error| StoreError::from(error).at(&place);
         let options = options.application_name("passerelle").options(LIMITS);
+        reach(&options).await.map_err(at)?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -110,6 +111,14 @@ impl PostgresStore {
 
     fn listener(&self) -> Box<dyn WakeUps> {
         Box::new(Announced { place: self.place.clone(), pool: self.pool.clone(), listener: None })
+    }
+}
+
+/// One connection outside the pool, which would only say that it timed out: this says why.
+async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
+        Ok(connection) => connection?.close().await,
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }
 

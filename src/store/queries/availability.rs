@@ -53,7 +53,7 @@ pub(super) async fn save(c: &mut Connection, account: &str, rows: &[Availability
             " ON CONFLICT (account, ean) DO UPDATE SET verdict = excluded.verdict, checked_at = excluded.checked_at \
              WHERE excluded.checked_at >= availability.checked_at",
         );
-        insert.build().execute(&mut *c).await?;
+        insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *c).await?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<Option<
         message: row.try_get("message")?,
         message_fr: row.try_get("message_fr")?,
         agreeing: narrow(row.try_get("agreeing")?, "agreeing")?,
+        inbound: row.try_get("inbound")?,
     }))
 }
 
@@ -28,10 +29,10 @@ pub(super) async fn set(c: &mut Connection, connection: &str, held: Option<&Held
         return Ok(());
     };
     sqlx::query(
-        "INSERT INTO held_plan (connection, since, digest, reasons, message, message_fr, agreeing) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (connection) DO UPDATE SET since = excluded.since, \
+        "INSERT INTO held_plan (connection, since, digest, reasons, message, message_fr, agreeing, inbound) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (connection) DO UPDATE SET since = excluded.since, \
          digest = excluded.digest, reasons = excluded.reasons, message = excluded.message, \
-         message_fr = excluded.message_fr, agreeing = excluded.agreeing",
+         message_fr = excluded.message_fr, agreeing = excluded.agreeing, inbound = excluded.inbound",
     )
     .bind(connection)
     .bind(held.since)
@@ -40,6 +41,7 @@ pub(super) async fn set(c: &mut Connection, connection: &str, held: Option<&Held
     .bind(text(&held.message))
     .bind(text(&held.message_fr))
     .bind(i64::from(held.agreeing))
+    .bind(held.inbound)
     .execute(c)
     .await?;
     Ok(())

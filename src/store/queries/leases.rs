@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::{Connection, Engine, Lease, LeaseAnswer, Millis, Owner, StoreError, millis, narrow, wide};
 use crate::store::lease::Standing;
 
-/// Looks before giving up on a lease that changes hands under our eyes; whoever has it then is alive.
+/// Looks before giving up on a lease that changes hands under our eyes.
 const LOOKS: usize = 8;
 
 pub(super) async fn create(c: &mut Connection, connection: &str) -> Result<(), StoreError> {
@@ -29,16 +29,14 @@ pub(super) async fn acquire(
     ttl: Duration,
     is_dead: &(dyn Fn(&Owner) -> bool + Sync),
 ) -> Result<LeaseAnswer, StoreError> {
-    for look in 1.. {
+    for _ in 0..LOOKS {
         let standing = {
             let mut reader = engine.reader().await?;
             standing(&mut reader, connection).await?
         };
         let Some(standing) = standing else { return Ok(LeaseAnswer::NoSuchConnection) };
-        if let Some((by, until)) = standing.holder(now) {
-            if look > LOOKS || !is_dead(by) {
-                return Ok(LeaseAnswer::Held { by: by.clone(), until });
-            }
+        if let Some((by, until)) = standing.holder(now).filter(|(by, _)| !is_dead(by)) {
+            return Ok(LeaseAnswer::Held { by: by.clone(), until });
         }
         let mut transaction = engine.begin().await?;
         let taken = take(&mut transaction, connection, &standing, owner, now.saturating_add(millis(ttl))).await?;
@@ -46,8 +44,12 @@ pub(super) async fn acquire(
         if let Some(fence) = taken {
             return Ok(LeaseAnswer::Granted(Lease { connection: connection.to_owned(), fence, owner: owner.clone() }));
         }
+        // Somebody was faster: look who.
     }
-    Ok(LeaseAnswer::NoSuchConnection)
+    Err(StoreError::Unavailable {
+        place: engine.place.clone(),
+        why: format!("the lease of `{connection}` changes hands too fast; try again"),
+    })
 }
 
 async fn standing(c: &mut Connection, connection: &str) -> Result<Option<Standing>, StoreError> {

@@ -107,7 +107,7 @@ pub(super) async fn save(
             " ON CONFLICT (connection, first_ean) DO UPDATE SET entries = excluded.entries, pending = excluded.pending, \
              unverified = excluded.unverified, live = excluded.live, refused = excluded.refused, packed = excluded.packed",
         );
-        insert.build().execute(&mut *c).await?;
+        insert.build().persistent(part.len() == PAGES_PER_STATEMENT).execute(&mut *c).await?;
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ use crate::store::{
 type Connection = <Db as sqlx::Database>::Connection;
 
 /// Rows of one multi-row `INSERT`: ten columns stay well below SQLite's 32 766 and PostgreSQL's 65 535 parameters.
+/// Only full statements are kept prepared: the others differ each time.
 const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// Runs one query on a reading connection.
@@ -106,6 +107,17 @@ impl Store for Engine {
 
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>> {
         read!(self, c => connections::one(c, id))
+    }
+
+    fn make_due<'a>(&'a self, id: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        write!(self, c => async {
+            let found = connections::one(c, id).await?.is_some();
+            if found {
+                connections::make_due(c, id, now).await?;
+                self.wake(c, id).await?;
+            }
+            Ok(found)
+        })
     }
 
     fn set_paused<'a>(&'a self, id: &'a str, paused: bool, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {

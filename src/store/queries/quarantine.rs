@@ -45,7 +45,7 @@ pub(super) async fn write(
                 .push_bind(text(&row.message))
                 .push_bind(text(&row.message_fr));
         });
-        insert.build().execute(&mut *c).await?;
+        insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *c).await?;
     }
     Ok(())
 }

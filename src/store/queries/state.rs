@@ -19,6 +19,9 @@ pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<Connect
         failures: narrow(row.try_get("failures")?, "failures")?,
         last_error: row.try_get("last_error")?,
         quarantine_digest: row.try_get::<Option<i64>, _>("quarantine_digest")?.map(i64::cast_unsigned),
+        refusals_checked_on: row
+            .try_get::<Option<i64>, _>("refusals_checked_on")?
+            .and_then(|day| u16::try_from(day).ok()),
     })
 }
 
@@ -35,7 +38,7 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
         > 0;
     sqlx::query(
         "UPDATE connection_state SET last_success_at = $2, last_snapshot_at = $3, failures = $4, last_error = $5, \
-         quarantine_digest = $6 WHERE connection = $1",
+         quarantine_digest = $6, refusals_checked_on = $7 WHERE connection = $1",
     )
     .bind(&lease.connection)
     .bind(state.last_success_at)
@@ -43,6 +46,7 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
     .bind(i64::from(state.failures))
     .bind(state.last_error.as_deref().map(text))
     .bind(state.quarantine_digest.map(u64::cast_signed))
+    .bind(state.refusals_checked_on.map(i64::from))
     .execute(&mut *c)
     .await?;
     if is_current {

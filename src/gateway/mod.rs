@@ -3,6 +3,8 @@
 //! Opening is cheap and offline but for the store. Secrets are read when the client or the adapter that needs them is made, so that
 //! a missing key of one account does not stop another's.
 
+pub mod schedule;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +15,9 @@ use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Run;
 use crate::catalogue::progress::Progress;
 use crate::config::{Account, Config, Problem};
-use crate::passculture::{Client, ClientSettings};
+use crate::passculture::{Client, Settings};
 use crate::registry;
-use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError, owner};
+use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
 
 /// The gateway of one process.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub struct Gateway {
     /// The clock.
     pub now: fn() -> Millis,
     base_dir: PathBuf,
-    clients: Mutex<BTreeMap<String, Arc<Client>>>,
+    clients: Mutex<BTreeMap<String, Client>>,
 }
 
 /// Why a command cannot begin.
@@ -45,7 +47,9 @@ pub enum OpenError {
     #[error("there is no connection `{0}`; `passerelle connections list` names them")]
     NoSuchConnection(String),
     /// Somebody else is at work on it.
-    #[error("connection `{connection}` is held by {purpose} (process {pid}) until {until}; try again, or stop that process")]
+    #[error(
+        "connection `{connection}` is held by {purpose} (process {pid}) until {until}; try again, or stop that process"
+    )]
     Busy {
         /// The connection.
         connection: String,
@@ -71,7 +75,7 @@ impl Gateway {
         Ok(Self {
             store,
             accounts: config.accounts.clone(),
-            owner: owner::this_process(purpose),
+            owner: Owner::current(purpose),
             now: crate::clock::now,
             base_dir: config.base_dir.clone(),
             clients: Mutex::new(BTreeMap::new()),
@@ -102,7 +106,8 @@ impl Gateway {
         let mut problems = Vec::new();
         let unchanged = stored.iter().filter(|known| connections.iter().all(|connection| connection.id != known.id));
         for connection in unchanged.chain(connections) {
-            let venue = connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
+            let venue =
+                connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
             if let Some(other) = seen.insert((connection.account.clone(), venue.clone()), connection.id.clone()) {
                 problems.push(Problem::new(
                     format!("connection.{}.venue", connection.id),
@@ -113,34 +118,36 @@ impl Gateway {
         if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
     }
 
-    /// The client of an account; made once.
+    /// The client of an account, made once, with a request counter of its own.
     ///
     /// # Errors
     /// When the account is not configured or its key cannot be read.
-    pub fn client(&self, account: &str) -> Result<Arc<Client>, OpenError> {
+    pub fn client(&self, account: &str) -> Result<Client, OpenError> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(account) {
-            return Ok(Arc::clone(client));
+            return Ok(client.counting_anew());
         }
         let told = |place: String, message: String| OpenError::Configuration(vec![Problem::new(place, message)]);
         let Some(configured) = self.accounts.get(account) else {
-            return Err(told("passculture".to_owned(), format!("account `{account}` is not configured; add [passculture] with base_url and api_key")));
+            return Err(told(
+                "passculture".to_owned(),
+                format!("account `{account}` is not configured; add [passculture] with base_url and api_key"),
+            ));
         };
         let api_key = configured
             .api_key
             .resolve(&self.base_dir)
             .map_err(|why| told(format!("passculture ({account}).api_key"), why.to_string()))?;
-        let settings = ClientSettings {
+        let settings = Settings {
             account: account.to_owned(),
             base_url: configured.base_url.clone(),
-            api_key,
+            api_key: api_key.expose().into(),
             requests_per_minute: configured.requests_per_minute,
         };
-        let client = Client::new(settings, Arc::new(Arc::clone(&self.store)))
+        let client = Client::new(settings, Arc::new(Arc::clone(&self.store)), Arc::new(self.now))
             .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
-        let client = Arc::new(client);
-        clients.insert(account.to_owned(), Arc::clone(&client));
-        Ok(client)
+        clients.insert(account.to_owned(), client.clone());
+        Ok(client.counting_anew())
     }
 
     /// A stored connection.
@@ -208,7 +215,9 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
         error
             .problems
             .into_iter()
-            .map(|problem| Problem::new(format!("connection.{}.settings.{}", connection.id, problem.path), problem.message))
+            .map(|problem| {
+                Problem::new(format!("connection.{}.settings.{}", connection.id, problem.path), problem.message)
+            })
             .collect()
     })
 }

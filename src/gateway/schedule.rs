@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lease::Taken;
-use super::pass::{Options, Report};
-use super::progress::Silent;
-use super::{PassError, lease};
-use crate::gateway::{self, Gateway};
+use super::{Gateway, adapter};
+use crate::catalogue::lease::{self, Taken};
+use crate::catalogue::pass::{Options, Report};
+use crate::catalogue::progress::Silent;
+use crate::catalogue::PassError;
 use crate::registry;
 use crate::store::Lease;
 use crate::telemetry;
@@ -110,7 +110,7 @@ impl Schedule {
         };
         let Ok(Some(connection)) = self.gateway.store.connection(id).await else { return };
         let name = registry::find(&connection.adapter).map_or("unknown", |adapter| adapter.id);
-        let (adapter, client) = match (gateway::adapter(&connection), self.gateway.client(&connection.account)) {
+        let (adapter, client) = match (adapter(&connection), self.gateway.client(&connection.account)) {
             (Ok(adapter), Ok(client)) => (adapter, client),
             (Err(problems), _) => {
                 tracing::warn!(connection = id, ?problems, "the settings of {id} do not work");

@@ -1,0 +1,254 @@
+//! The questions that every adapter must answer, picked by its facets.
+//!
+//! A vendor's `tests/conformance.rs` implements [`Harness`] and calls [`conformance!`](crate::conformance!), which makes one
+//! test of each check. [`run_all`] runs them in one go.
+//!
+//! Invariant: a check that does not apply says so by a facet or by a written reason, never by silence.
+
+mod network;
+mod probes;
+mod pull;
+mod push;
+mod settings;
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use passerelle_contract::{Adapter, AdapterError, BoxFuture, Context, Descriptor, Page, Pull, StockLine};
+use serde_json::Value;
+
+use crate::simulator::Simulator;
+
+/// A secret that must never be seen outside the wire.
+pub const CANARY: &str = "kanarienvogel-4711";
+
+/// Largest page that the contract allows.
+const MAX_PAGE_ROWS: usize = 10_000;
+
+/// What went wrong, in a sentence; empty when all is well.
+pub type Outcome = Result<(), String>;
+
+/// An adapter on the bench.
+pub trait Harness: Send + Sync {
+    /// The adapter.
+    fn descriptor(&self) -> Descriptor;
+
+    /// A fresh, healthy vendor (or file) and settings that work with it. Time limits in them should be short (1 s).
+    fn bench(&self) -> BoxFuture<'_, Bench>;
+
+    /// Settings that must be refused, each laid over the good ones, with the path that must be named.
+    fn wrong_settings(&self) -> Vec<(Value, &'static str)>;
+
+    /// The settings, laid over the good ones, that name a secret: where it goes is written as the text [`CANARY`].
+    /// `None` when the adapter takes no secret.
+    fn secret_setting(&self) -> Option<(&'static str, Value)> {
+        None
+    }
+
+    /// Why the checks with network faults do not apply (a source that reads files).
+    fn no_network_because(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How long one faulty pass may take before it counts as unbounded.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}
+
+/// What a harness sets up for one check.
+pub struct Bench {
+    /// `[connection.settings]`.
+    pub settings: Value,
+    /// The connection's context.
+    pub context: Context,
+    /// The fake vendor, if there is one.
+    pub simulator: Option<Box<dyn Simulator>>,
+    /// For push intakes: the token and a body that is accepted.
+    pub push: Option<PushSample>,
+    /// Anything that must live as long as the bench (temporary folders).
+    pub keep: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// A posted body that is accepted, and the token to post it with.
+pub struct PushSample {
+    /// Bearer token.
+    pub token: String,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// One check.
+pub type Check = for<'a> fn(&'a dyn Harness) -> BoxFuture<'a, Outcome>;
+
+macro_rules! checks {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        /// Every check by name.
+        pub const CHECKS: &[(&str, Check)] = &[$((stringify!($name), |harness| Box::pin($module::$name(harness)))),*];
+
+        /// Makes one test of each check: `conformance!(MyHarness);`
+        #[macro_export]
+        macro_rules! conformance {
+            ($harness:expr) => {
+                $(
+                    #[test]
+                    fn $name() {
+                        $crate::conformance::run_one(stringify!($name), &$harness);
+                    }
+                )*
+            };
+        }
+    };
+}
+
+checks! {
+    settings::the_settings_schema_has_properties,
+    settings::an_unknown_setting_is_refused_with_its_path,
+    settings::wrong_settings_are_refused_with_their_paths,
+    settings::a_missing_secret_is_refused_and_a_written_one_is_not_repeated,
+    pull::only_the_last_page_carries_the_end_and_pages_are_bounded,
+    pull::two_pulls_give_the_same_rows,
+    pull::every_row_left_behind_explains_itself,
+    pull::a_dropped_pass_stops_its_work,
+    network::a_faulty_vendor_gives_a_classed_error_in_time,
+    network::a_vendor_that_is_down_is_transient,
+    network::a_private_address_is_refused_unless_allowed,
+    network::no_secret_shows_in_errors_or_evidence,
+    probes::probes_are_healthy_and_leave_no_trace,
+    probes::probes_fail_with_a_code_when_the_vendor_is_broken,
+    push::a_push_intake_is_pure_and_knows_its_token,
+}
+
+/// Runs one check by its name and fails the test with its sentence.
+pub fn run_one(name: &str, harness: &dyn Harness) {
+    let outcome = CHECKS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| format!("there is no check `{name}`"))
+        .and_then(|(_, check)| block_on(check(harness)));
+    assert!(outcome.is_ok(), "{name}: {}", outcome.err().unwrap_or_default());
+}
+
+/// Runs every check; the error names each that failed.
+///
+/// # Errors
+/// One line per failed check.
+pub async fn run_all(harness: &dyn Harness) -> Outcome {
+    let mut failed = String::new();
+    for (name, check) in CHECKS {
+        if let Err(why) = check(harness).await {
+            let _infallible = writeln!(failed, "{name}: {why}");
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed) }
+}
+
+fn block_on(check: BoxFuture<'_, Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?
+        .block_on(check)
+}
+
+impl Bench {
+    fn connect(&self, harness: &dyn Harness) -> Result<Arc<dyn Adapter>, String> {
+        self.connect_with(harness, &self.settings)
+    }
+
+    fn connect_with(&self, harness: &dyn Harness, settings: &Value) -> Result<Arc<dyn Adapter>, String> {
+        (harness.descriptor().connect)(settings, self.context.clone())
+            .map_err(|error| format!("good settings are refused: {error}"))
+    }
+
+    /// Lays settings over the good ones (tables are merged, anything else replaces).
+    fn settings_with(&self, over: &Value) -> Value {
+        let mut settings = self.settings.clone();
+        merge(&mut settings, over);
+        settings
+    }
+}
+
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) if !is_secret_ref(over) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+fn is_secret_ref(table: &serde_json::Map<String, Value>) -> bool {
+    table.len() == 1 && (table.contains_key("env") || table.contains_key("file"))
+}
+
+/// Replaces the text [`CANARY`] in settings by something else.
+fn with_secret(settings: &Value, place: &Value) -> Value {
+    match settings {
+        Value::String(text) if text == CANARY => place.clone(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), with_secret(value, place))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A file with the canary, gone when dropped.
+struct CanaryFile(PathBuf);
+
+impl CanaryFile {
+    fn new() -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("passerelle-canary-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, CANARY).map_err(|error| error.to_string())?;
+        Ok(Self(path))
+    }
+
+    fn place(&self) -> Value {
+        serde_json::json!({ "file": self.0 })
+    }
+}
+
+impl Drop for CanaryFile {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Reads a whole pass, or its error, within the harness's patience.
+async fn read_pass(
+    harness: &dyn Harness,
+    adapter: &dyn Adapter,
+) -> Result<Result<Vec<Page<StockLine>>, AdapterError>, String> {
+    let Some(source) = adapter.stock() else { return Ok(Ok(Vec::new())) };
+    let mut pages = Vec::new();
+    let reading = async {
+        let mut pass = source.pull(Pull::default());
+        while let Some(page) = pass.next().await {
+            pages.push(page?);
+        }
+        Ok(())
+    };
+    let patience = harness.patience();
+    match tokio::time::timeout(patience, reading).await {
+        Ok(Ok(())) => Ok(Ok(pages)),
+        Ok(Err(error)) => Ok(Err(error)),
+        Err(_) => Err(format!("the pass did not end within {patience:?}")),
+    }
+}
+
+/// A pass that must be good.
+async fn read_good_pass(harness: &dyn Harness, adapter: &dyn Adapter) -> Result<Vec<Page<StockLine>>, String> {
+    read_pass(harness, adapter).await?.map_err(|error| format!("a healthy vendor cannot be read: {error}"))
+}
+
+fn ensure(good: bool, sentence: impl FnOnce() -> String) -> Outcome {
+    if good { Ok(()) } else { Err(sentence()) }
+}

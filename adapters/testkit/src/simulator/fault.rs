@@ -1,0 +1,154 @@
+//! The ways in which a vendor misbehaves.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+
+/// Largest true answer that a fault cuts or slows down, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes that the bomb unpacks to.
+const BOMB_BYTES: usize = 64 * 1024 * 1024;
+
+/// One way to misbehave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers with this status and a short text.
+    Status(u16),
+    /// Answers 429 or 503 with `Retry-After: n`.
+    StatusWithRetryAfter(u16, u64),
+    /// Takes the request and never answers.
+    Hang,
+    /// Sends half of the true answer, then drops the connection.
+    CutMidBody,
+    /// Sends the true answer one byte every so often.
+    Trickle(Duration),
+    /// Answers 200 with a web page.
+    Html,
+    /// Answers 302 to this address.
+    Redirect(String),
+    /// Sends spaces for ever.
+    EndlessBody,
+    /// Sends a few kilobytes that unpack to many megabytes.
+    GzipBomb,
+    /// Waits, then answers truly.
+    Delay(Duration),
+    /// Answers 200 with this body.
+    Body(String),
+}
+
+/// What goes wrong, where, and how often. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Vec<Rule>>>);
+
+struct Rule {
+    path_part: String,
+    /// `None` means for ever.
+    left: Option<u32>,
+    fault: Fault,
+}
+
+impl Faults {
+    /// Misbehaves for the next `times` requests whose path contains `path_part` (the empty text is in every path).
+    pub fn next(&self, path_part: &str, times: u32, fault: Fault) {
+        self.push(Rule { path_part: path_part.to_owned(), left: Some(times), fault });
+    }
+
+    /// Misbehaves until [`Faults::clear`].
+    pub fn always(&self, fault: Fault) {
+        self.push(Rule { path_part: String::new(), left: None, fault });
+    }
+
+    /// Behaves again.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn push(&self, rule: Rule) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+    }
+
+    /// The fault for this request, oldest rule first.
+    pub(super) fn due(&self, path: &str) -> Option<Fault> {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = rules.iter().position(|rule| path.contains(&rule.path_part))?;
+        let fault = rules[at].fault.clone();
+        if let Some(left) = &mut rules[at].left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                rules.remove(at);
+            }
+        }
+        Some(fault)
+    }
+}
+
+impl Fault {
+    pub(super) async fn apply(self, request: Request, next: Next) -> Response {
+        match self {
+            Self::Status(status) => (status_code(status), "out of order").into_response(),
+            Self::StatusWithRetryAfter(status, seconds) => {
+                (status_code(status), [(header::RETRY_AFTER, seconds.to_string())], "later").into_response()
+            }
+            Self::Hang => std::future::pending().await,
+            Self::CutMidBody => cut(next.run(request).await).await,
+            Self::Trickle(pause) => trickle(next.run(request).await, pause).await,
+            Self::Html => {
+                ([(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>Maintenance</title>").into_response()
+            }
+            Self::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+            Self::EndlessBody => Body::from_stream(stream::repeat_with(|| {
+                Ok::<_, std::io::Error>(axum::body::Bytes::from_static(&[b' '; 16 * 1024]))
+            }))
+            .into_response(),
+            Self::GzipBomb => ([(header::CONTENT_ENCODING, "gzip")], bomb()).into_response(),
+            Self::Delay(wait) => {
+                tokio::time::sleep(wait).await;
+                next.run(request).await
+            }
+            Self::Body(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        }
+    }
+}
+
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The right `Content-Length`, half of the bytes, and an end without farewell.
+async fn cut(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let whole = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, whole.len().max(2).into());
+    let half = whole.slice(..whole.len() / 2);
+    let pieces = [Ok(half), Err(std::io::Error::other("cut on purpose"))];
+    Response::from_parts(parts, Body::from_stream(stream::iter(pieces)))
+}
+
+async fn trickle(answer: Response, pause: Duration) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let whole = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap_or_default();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let pieces = stream::unfold(0, move |at| {
+        let byte = (at < whole.len()).then(|| whole.slice(at..=at));
+        async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok::<_, std::io::Error>(byte?), at + 1))
+        }
+    });
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+fn bomb() -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Spaces are valid JSON padding, so only the size can be what is refused.
+    let filled = (0..BOMB_BYTES / 65_536).try_for_each(|_| packer.write_all(&[b' '; 65_536]));
+    filled.and_then(|()| packer.finish()).unwrap_or_default()
+}

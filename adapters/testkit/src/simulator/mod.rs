@@ -1,0 +1,158 @@
+//! The frame of every simulator: a vendor on loopback that logs what it is asked and can be told to misbehave.
+//!
+//! Invariant: a fault is applied before the vendor's own routes see the request, so a simulator needs no code for it.
+
+mod fault;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use fault::{Fault, Faults};
+
+/// Requests kept in a log; older ones go.
+const MAX_LOGGED: usize = 10_000;
+
+/// A running fake vendor.
+pub trait Simulator: Send + Sync {
+    /// Where it listens.
+    fn address(&self) -> SocketAddr;
+    /// What it was asked.
+    fn log(&self) -> &Log;
+    /// How it misbehaves.
+    fn faults(&self) -> &Faults;
+}
+
+/// One request that came in.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// `GET`, …
+    pub method: String,
+    /// Path without query.
+    pub path: String,
+    /// Query as sent.
+    pub query: String,
+    /// `Authorization` as sent: simulators see invented credentials only.
+    pub authorization: Option<String>,
+}
+
+/// The requests that came in, oldest first. Cheap to clone; all clones are one log.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<VecDeque<Logged>>>);
+
+impl Log {
+    /// A copy of what is logged.
+    #[must_use]
+    pub fn all(&self) -> Vec<Logged> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// How many requests are logged.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Is nothing logged?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn add(&self, request: &Request) {
+        let uri = request.uri();
+        let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.len() == MAX_LOGGED {
+            log.pop_front();
+        }
+        log.push_back(Logged {
+            method: request.method().to_string(),
+            path: uri.path().to_owned(),
+            query: uri.query().unwrap_or_default().to_owned(),
+            authorization: authorization.map(str::to_owned),
+        });
+    }
+}
+
+/// A router on a socket, with log and faults. Stops when it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    log: Log,
+    faults: Faults,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves a router on a free loopback port.
+    ///
+    /// # Errors
+    /// When no socket can be had.
+    pub async fn start(router: Router) -> std::io::Result<Self> {
+        Self::listen(SocketAddr::from(([127, 0, 0, 1], 0)), router).await
+    }
+
+    /// Serves a router at an address.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn listen(address: SocketAddr, router: Router) -> std::io::Result<Self> {
+        Self::listen_with(address, router, Log::default()).await
+    }
+
+    /// Serves a router that shows the log itself.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn listen_with(address: SocketAddr, router: Router, log: Log) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let faults = Faults::default();
+        let router = router.layer(from_fn_with_state((log.clone(), faults.clone()), misbehave));
+        let task = tokio::spawn(async move {
+            // Ends with the task; an accept error is retried inside.
+            let _ended = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, log, faults, task })
+    }
+}
+
+impl Simulator for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn misbehave(State((log, faults)): State<(Log, Faults)>, request: Request, next: Next) -> Response {
+    log.add(&request);
+    match faults.due(request.uri().path()) {
+        Some(fault) => fault.apply(request, next).await,
+        None => next.run(request).await,
+    }
+}

@@ -1,0 +1,187 @@
+//! Bookings as a provider sees them: the list of one offer, and the countermark routes.
+//!
+//! Speaks the new validator generation. The list never shows a token: it belongs to the beneficiary.
+//!
+//! Invariant: the table of the token routes is one function per route, evaluated in the backend's order.
+
+use serde_json::{Value, json};
+
+use super::beneficiary::{Outgoing, cancel as cancel_booking};
+use super::clock::utc;
+use super::errors::{Answer, Errors, Outcome, new};
+use super::products::PAGE;
+use super::server::Call;
+use super::state::{Booking, BookingStatus, World, ean_text};
+use super::validate::{DateProblem, datetime, parse_int};
+
+const KNOWN: [&str; 7] =
+    ["offerId", "priceCategoryId", "stockId", "status", "beginningDatetime", "firstIndex", "limit"];
+
+/// `GET /public/bookings/v1/bookings`
+pub(crate) fn list(world: &World, call: &Call) -> Outcome {
+    let mut errors = Errors::default();
+    for (name, _) in &call.query {
+        if !KNOWN.contains(&name.as_str()) {
+            errors.add(name, new::EXTRA);
+        }
+    }
+    let offer_id = int_parameter(call, "offerId", &mut errors);
+    if call.query("offerId").is_none() {
+        errors.add("offerId", new::MISSING);
+    }
+    let price_category = int_parameter(call, "priceCategoryId", &mut errors);
+    let stock = int_parameter(call, "stockId", &mut errors);
+    let status = call.query("status").map(BookingStatus::parse);
+    if status == Some(None) {
+        errors.add("status", "Input should be 'CONFIRMED', 'USED', 'CANCELLED' or 'REIMBURSED'");
+    }
+    let beginning = call.query("beginningDatetime").map(|text| datetime(&Value::String(text.to_owned())));
+    if matches!(beginning, Some(Err(DateProblem::Format | DateProblem::Type))) {
+        errors.add("beginningDatetime", "Input should be a valid datetime or date, input is too short");
+    }
+    let first = int_parameter(call, "firstIndex", &mut errors).unwrap_or(1);
+    if first < 1 {
+        errors.add("firstIndex", "Input should be greater than or equal to 1");
+    }
+    let limit = int_parameter(call, "limit", &mut errors).unwrap_or(PAGE);
+    if limit <= 0 {
+        errors.add("limit", "Input should be greater than 0");
+    } else if limit > PAGE {
+        errors.add("limit", format!("Input should be less than or equal to {PAGE}"));
+    }
+    errors.finish()?;
+    let not_found = || Answer::plain(404, "offer", "we could not find this offer id");
+    let offer = offer_id.and_then(|id| world.visible_offer(call.account, id)).ok_or_else(not_found)?;
+    // Products have neither a price category nor a beginning: these filters match none of their bookings.
+    let none = price_category.is_some_and(|id| id != 0) || beginning.is_some();
+    let ids = world.by_offer.get(&offer.id).map_or(&[][..], Vec::as_slice);
+    let rows: Vec<Value> = ids
+        .iter()
+        .filter_map(|id| world.bookings.get(id))
+        .filter(|b| i64::try_from(b.id).is_ok_and(|id| id >= first) && !none)
+        .filter(|b| stock.is_none_or(|id| id == 0 || i64::try_from(b.stock).is_ok_and(|s| s == id)))
+        .filter(|b| status.flatten().is_none_or(|s| b.status == s))
+        .take(usize::try_from(limit).unwrap_or(0))
+        .filter_map(|b| booking_json(world, b))
+        .collect();
+    Ok(Answer::ok(json!({ "bookings": rows })))
+}
+
+fn int_parameter(call: &Call, name: &str, errors: &mut Errors) -> Option<i64> {
+    let text = call.query(name)?;
+    let value = parse_int(text);
+    if value.is_none() {
+        errors.add(name, new::INTEGER);
+    }
+    value
+}
+
+fn booking_json(world: &World, booking: &Booking) -> Option<Value> {
+    let offer = world.offers.get(&booking.offer)?;
+    let venue = world.venues.get(&offer.venue)?;
+    let person = world.beneficiaries.get(booking.beneficiary)?;
+    Some(json!({
+        "id": booking.id,
+        "quantity": booking.quantity,
+        "creationDate": utc(booking.created),
+        "confirmationDate": booking.confirmation.map(utc),
+        "price": booking.price,
+        "status": booking.status.as_str(),
+        "offerId": offer.id,
+        "stockId": booking.stock,
+        "priceCategoryId": null,
+        "priceCategoryLabel": null,
+        "offerName": &*offer.name,
+        "offerEan": offer.ean.map(ean_text),
+        "offerAddress": venue.street,
+        "offerDepartmentCode": venue.department(),
+        "venueId": venue.id,
+        "venueName": venue.name,
+        "userEmail": person.email,
+        "userPhoneNumber": person.phone,
+        "userFirstName": person.first_name,
+        "userLastName": person.last_name,
+        "userBirthDate": person.birth_date,
+        "userPostalCode": person.postal_code,
+    }))
+}
+
+const REIMBURSED_ALREADY: &str = "This booking has already been reimbursed";
+const REIMBURSED: &str = "This booking has been reimbursed";
+
+/// The booking of a countermark, upper-cased, when the account may see its venue.
+fn by_token(world: &World, call: &Call, token: &str) -> Result<u64, Answer> {
+    world
+        .by_token
+        .get(&token.to_uppercase())
+        .and_then(|id| world.bookings.get(id))
+        .filter(|b| world.offers.get(&b.offer).is_some_and(|o| world.is_linked(call.account, o.venue)))
+        .map(|b| b.id)
+        .ok_or_else(|| Answer::plain(404, "global", "This countermark cannot be found"))
+}
+
+fn status_of(world: &World, id: u64) -> BookingStatus {
+    world.bookings.get(&id).map_or(BookingStatus::Cancelled, |b| b.status)
+}
+
+fn set_status(world: &mut World, id: u64, status: BookingStatus) {
+    if let Some(booking) = world.bookings.get_mut(&id) {
+        booking.status = status;
+    }
+}
+
+/// What stands against using it now.
+fn check_usable(status: BookingStatus) -> Result<(), Answer> {
+    match status {
+        BookingStatus::Confirmed => Ok(()),
+        BookingStatus::Reimbursed => Err(Answer::plain(403, "payment", REIMBURSED_ALREADY)),
+        BookingStatus::Used => Err(Answer::plain(410, "booking", "This booking has already been validated")),
+        BookingStatus::Cancelled => Err(Answer::plain(410, "booking", "This booking has been cancelled")),
+    }
+}
+
+/// `GET /public/bookings/v1/token/{token}`
+pub(crate) fn show(world: &World, call: &Call, token: &str) -> Outcome {
+    let id = by_token(world, call, token)?;
+    check_usable(status_of(world, id))?;
+    let booking = world.bookings.get(&id).and_then(|b| booking_json(world, b));
+    booking.map(Answer::ok).ok_or_else(Answer::crash)
+}
+
+/// `PATCH /public/bookings/v1/use/token/{token}`
+pub(crate) fn validate(world: &mut World, call: &Call, token: &str) -> Outcome {
+    let id = by_token(world, call, token)?;
+    check_usable(status_of(world, id))?;
+    set_status(world, id, BookingStatus::Used);
+    Ok(Answer::no_content())
+}
+
+/// `PATCH /public/bookings/v1/keep/token/{token}`
+pub(crate) fn keep(world: &mut World, call: &Call, token: &str) -> Outcome {
+    let id = by_token(world, call, token)?;
+    match status_of(world, id) {
+        BookingStatus::Used => {}
+        BookingStatus::Cancelled => {
+            return Err(Answer::plain(410, "booking", "This booking has been cancelled"));
+        }
+        BookingStatus::Reimbursed => return Err(Answer::plain(403, "payment", REIMBURSED)),
+        BookingStatus::Confirmed => return Err(Answer::plain(403, "booking", "This booking has not been used")),
+    }
+    set_status(world, id, BookingStatus::Confirmed);
+    Ok(Answer::no_content())
+}
+
+/// `PATCH /public/bookings/v1/cancel/token/{token}`
+pub(crate) fn cancel(world: &mut World, call: &Call, token: &str, outgoing: &mut Vec<Outgoing>) -> Outcome {
+    let id = by_token(world, call, token)?;
+    match status_of(world, id) {
+        BookingStatus::Confirmed => {}
+        BookingStatus::Cancelled => {
+            return Err(Answer::plain(410, "booking", "This booking has already been cancelled"));
+        }
+        BookingStatus::Reimbursed => return Err(Answer::plain(403, "payment", REIMBURSED)),
+        BookingStatus::Used => return Err(Answer::plain(410, "booking", "This booking has been validated")),
+    }
+    outgoing.extend(cancel_booking(world, id, false));
+    Ok(Answer::no_content())
+}

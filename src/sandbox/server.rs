@@ -1,0 +1,361 @@
+//! The way of a request: log, faults, rate limit, path, method, body, key, handler, effects.
+//!
+//! The order is the backend's: what it refuses before it looks at the key is refused before the key here.
+//!
+//! Invariant: handlers run under the one lock and never wait; whatever waits (delays, messages, hangs) is done
+//! outside it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::beneficiary::Outgoing;
+use super::connection::Connection;
+use super::ean::Chunk;
+use super::errors::{Answer, AnswerBody, Outcome, html_page};
+use super::faults::{FaultBody, FaultEffect};
+use super::log::{SeenRequest, SentMessage};
+use super::outbox::Outbox;
+use super::routes::{Action, Target, resolve};
+use super::state::{AccountIndex, World};
+use super::{addresses, auth, bookings, controls, ean, products, provider, venues};
+
+/// Largest body read; a bulk call of 500 items is under 200 kB.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+/// Upsert chunks waiting; past it a chunk is applied at once.
+const MAX_QUEUED_CHUNKS: usize = 100_000;
+/// How long a call that "never" answers is kept.
+const HANG: Duration = Duration::from_secs(3600);
+
+/// What every handler shares.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    outbox: Outbox,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World) -> std::io::Result<Self> {
+        Ok(Self {
+            world: Mutex::new(world),
+            outbox: Outbox::new()?,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// The state. A handler that died while holding the lock leaves it usable.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(crate) async fn finish(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Posts messages in the background.
+    pub(crate) fn send(self: &Arc<Self>, outgoing: Vec<Outgoing>) {
+        for message in outgoing {
+            let shared = self.clone();
+            self.tasks.spawn(async move {
+                let posted = tokio::select! {
+                    status = shared.outbox.post(&message) => status,
+                    () = shared.stop.cancelled() => return,
+                };
+                shared.world().log.message(SentMessage {
+                    action: message.action.to_owned(),
+                    url: message.url.clone(),
+                    booking_id: message.booking,
+                    status: posted,
+                });
+            });
+        }
+    }
+
+    /// Queues the chunks of one call, each after its own random delay, so that they are applied in no fixed order.
+    fn queue(self: &Arc<Self>, mut chunks: Vec<Chunk>) {
+        if chunks.is_empty() {
+            return;
+        }
+        let mut world = self.world();
+        let era = world.era;
+        let delay = world.settings.upsert_delay_ms;
+        if delay == 0 || world.queued_chunks + chunks.len() > MAX_QUEUED_CHUNKS {
+            while !chunks.is_empty() {
+                let index = world.random.below(chunks.len() as u64);
+                let chunk = chunks.swap_remove(usize::try_from(index).unwrap_or(0));
+                ean::apply(&mut world, &chunk);
+            }
+            return;
+        }
+        world.queued_chunks += chunks.len();
+        let start = Instant::now();
+        let mut timed: Vec<(Duration, Chunk)> = chunks
+            .into_iter()
+            .map(|chunk| (Duration::from_millis(delay / 2 + world.random.below(delay + 1)), chunk))
+            .collect();
+        drop(world);
+        timed.sort_by_key(|(due, _)| *due);
+        let shared = self.clone();
+        self.tasks.spawn(async move {
+            for (due, chunk) in timed {
+                tokio::select! {
+                    () = tokio::time::sleep_until(start + due) => {}
+                    () = shared.stop.cancelled() => return,
+                }
+                let mut world = shared.world();
+                if world.era != era {
+                    return;
+                }
+                ean::apply(&mut world, &chunk);
+                world.queued_chunks = world.queued_chunks.saturating_sub(1);
+            }
+        });
+    }
+}
+
+/// A request that passed every check before its handler.
+pub(crate) struct Call {
+    pub(crate) account: AccountIndex,
+    /// Decoded pairs, in order.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Value,
+    pub(crate) now: Timestamp,
+}
+
+impl Call {
+    /// The first value of a query parameter.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a handler asks to be done after the lock is released.
+#[derive(Default)]
+struct Effects {
+    chunks: Vec<Chunk>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// The one entry point of the web server.
+pub(crate) async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let query = parts.uri.query().unwrap_or("").to_owned();
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return Answer { status: 413, body: AnswerBody::Html(html_page(413)), retry_after: None }.into_response();
+    };
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    if let Some(rest) = path.strip_prefix("/_sandbox") {
+        return controls::handle(&shared, &parts.method, rest, &pairs, &bytes).into_response();
+    }
+    let target = resolve(&path);
+    let fault = {
+        let mut world = shared.world();
+        let World { faults, random, .. } = &mut *world;
+        faults.strike(parts.method.as_str(), &path, random)
+    };
+    let parsed = if target.as_ref().is_some_and(|t| t.reads_body(&parts.method)) {
+        serde_json::from_slice::<Value>(&bytes).ok()
+    } else {
+        None
+    };
+    let items = count_items(parsed.as_ref(), &pairs);
+    let seen = |status: u16| {
+        let route = target.as_ref().map_or("unknown path", |t| t.pattern);
+        let seen = SeenRequest {
+            number: 0,
+            method: parts.method.to_string(),
+            path: path.clone(),
+            query: query.clone(),
+            status,
+            items,
+        };
+        shared.world().log.request(route, seen);
+    };
+    let work = |parsed| answer(&shared, target.as_ref(), &parts.method, &parts.headers, pairs.clone(), parsed);
+    match fault {
+        None => {
+            let answer = work(parsed);
+            seen(answer.status);
+            answer.into_response()
+        }
+        Some(FaultEffect::Status { status, retry_after, body }) => {
+            seen(status);
+            fault_answer(status, retry_after, body).into_response()
+        }
+        Some(FaultEffect::ServerError) => {
+            seen(500);
+            Answer::crash().into_response()
+        }
+        Some(effect) => {
+            if matches!(effect, FaultEffect::TimeoutAfterEffect | FaultEffect::CutAfterEffect) {
+                work(parsed);
+            }
+            seen(0);
+            if matches!(effect, FaultEffect::Hang | FaultEffect::TimeoutAfterEffect) {
+                tokio::select! {
+                    () = tokio::time::sleep(HANG) => {}
+                    () = shared.stop.cancelled() => {}
+                }
+            }
+            // Nothing that is answered now can leave: the connection is dead.
+            connection.kill();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+fn fault_answer(status: u16, retry_after: Option<u64>, body: FaultBody) -> Answer {
+    let mut answer = match status {
+        429 => Answer::too_many(retry_after, false),
+        500 => Answer::crash(),
+        _ => Answer::listed(status, "global", format!("HTTP {status}")),
+    };
+    if body == FaultBody::Html {
+        answer.body = AnswerBody::Html(html_page(status));
+    }
+    answer.retry_after = retry_after;
+    answer
+}
+
+fn count_items(body: Option<&Value>, query: &[(String, String)]) -> usize {
+    let listed = body.and_then(Value::as_object).into_iter().flatten().find_map(|(_, value)| value.as_array());
+    match listed {
+        Some(items) => items.len(),
+        None => query.iter().find(|(key, _)| key == "eans").map_or(0, |(_, eans)| eans.split(',').count()),
+    }
+}
+
+/// Everything but faults: the backend's own answer.
+fn answer(
+    shared: &Arc<Shared>,
+    target: Option<&Target<'_>>,
+    method: &Method,
+    headers: &HeaderMap,
+    query: Vec<(String, String)>,
+    parsed: Option<Value>,
+) -> Answer {
+    let mut effects = Effects::default();
+    let outcome = {
+        let mut world = shared.world();
+        judge(&mut world, target, method, headers, query, parsed, &mut effects)
+    };
+    shared.queue(effects.chunks);
+    shared.send(effects.outgoing);
+    outcome.unwrap_or_else(|refusal| refusal)
+}
+
+fn judge(
+    world: &mut World,
+    target: Option<&Target<'_>>,
+    method: &Method,
+    headers: &HeaderMap,
+    query: Vec<(String, String)>,
+    parsed: Option<Value>,
+    effects: &mut Effects,
+) -> Outcome {
+    let key = auth::bearer(headers);
+    // In front of the application: every call with a key counts, whatever its path.
+    if let Some(key) = key {
+        if let Some(limit) = world.settings.rate_limit {
+            world.windows.check(limit, key)?;
+        }
+    }
+    let target = target.ok_or_else(Answer::unknown_path)?;
+    let action = target.action(method).ok_or_else(|| match *method {
+        Method::OPTIONS => Answer { status: 200, body: AnswerBody::Empty, retry_after: None },
+        _ => Answer::wrong_method(),
+    })?;
+    let mut body = json!({});
+    if action.has_body() {
+        if !is_json(headers) {
+            return Err(Answer::not_json());
+        }
+        body = parsed.ok_or_else(Answer::unreadable_body)?;
+        if is_falsy(&body) {
+            body = json!({});
+        }
+    }
+    let account = auth::account(world, key)?;
+    let call = Call { account, query, body, now: world.clock.now() };
+    dispatch(world, action, &call, target, effects)
+}
+
+fn dispatch(world: &mut World, action: Action, call: &Call, target: &Target<'_>, effects: &mut Effects) -> Outcome {
+    match action {
+        Action::ShowProvider => provider::show(world, call),
+        Action::UpdateProvider => provider::update(world, call),
+        Action::UpdateVenueUrls => provider::update_venue(world, call, target.id),
+        Action::ListVenues => venues::list(world, call),
+        Action::ShowVenue => venues::by_siret(world, call, target.text),
+        Action::ShowAddress => addresses::show(world, target.id),
+        Action::SearchAddresses => addresses::search(world, call),
+        Action::CreateAddress => addresses::create(world, call),
+        Action::CheckAvailability => ean::check_availability(world, call),
+        Action::ReadEans => ean::read(world, call),
+        Action::UpsertEans => {
+            effects.chunks = ean::upsert(world, call)?;
+            Ok(Answer::no_content())
+        }
+        Action::ListProducts => products::list(world, call),
+        Action::ShowProduct => products::show(world, call, target.id),
+        Action::ListBookings => bookings::list(world, call),
+        Action::ShowToken => bookings::show(world, call, target.text),
+        Action::UseToken => bookings::validate(world, call, target.text),
+        Action::KeepToken => bookings::keep(world, call, target.text),
+        Action::CancelToken => bookings::cancel(world, call, target.text, &mut effects.outgoing),
+    }
+}
+
+/// The body of a write model of the old generation: an object, or the error that says it is not one.
+pub(crate) fn object_body<'v>(body: &'v Value, model: &str) -> Result<&'v Value, Answer> {
+    let kind = match body {
+        Value::Object(_) => return Ok(body),
+        Value::Array(_) => "list",
+        Value::String(_) => "str",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::Null => "NoneType",
+    };
+    Err(Answer::listed(400, "__root__", format!("{model} expected dict not {kind}")))
+}
+
+/// `application/json` or `application/…+json`, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return false };
+    let kind = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// What Python holds for false: such a body reads as `{}`.
+fn is_falsy(body: &Value) -> bool {
+    match body {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(true) | Value::Object(_) => false,
+    }
+}
