@@ -41,7 +41,12 @@ impl russh::server::Handler for Shell {
         Ok(())
     }
 
-    async fn subsystem_request(&mut self, id: ChannelId, _name: &str, session: &mut Session) -> Result<(), russh::Error> {
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        _name: &str,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
         session.channel_success(id)?;
         if let Some(channel) = self.channel.take() {
             russh_sftp::server::run(channel.into_stream(), Drop).await;
@@ -83,7 +88,8 @@ impl russh_sftp::server::Handler for Drop {
     }
 
     async fn read(&mut self, id: u32, _handle: String, offset: u64, len: u32) -> Result<Data, StatusCode> {
-        let rest = STOCK.get(usize::try_from(offset).unwrap()..).filter(|rest| !rest.is_empty()).ok_or(StatusCode::Eof)?;
+        let rest =
+            STOCK.get(usize::try_from(offset).unwrap()..).filter(|rest| !rest.is_empty()).ok_or(StatusCode::Eof)?;
         Ok(Data { id, data: rest[..rest.len().min(len as usize)].to_vec() })
     }
 
@@ -94,7 +100,7 @@ impl russh_sftp::server::Handler for Drop {
 
 /// Address and fingerprint of a server of its own.
 async fn serve() -> (String, String) {
-    let key = PrivateKey::random(&mut rand_core(), Algorithm::Ed25519).unwrap();
+    let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap();
     let fingerprint = key.public_key().fingerprint(HashAlg::Sha256).to_string();
     let config = Arc::new(russh::server::Config {
         keys: vec![key],
@@ -117,9 +123,12 @@ async fn serve() -> (String, String) {
 }
 
 fn settings(url: String, password: &std::path::Path, host_key: &str) -> Value {
-    let mut settings = at_once(std::path::Path::new(""), json!({
-        "url": url, "access": { "user": USER, "password": { "file": password }, "host_key": host_key }
-    }));
+    let mut settings = at_once(
+        std::path::Path::new(""),
+        json!({
+            "url": url, "access": { "user": USER, "password": { "file": password }, "host_key": host_key }
+        }),
+    );
     settings.as_object_mut().unwrap().remove("path");
     settings
 }
@@ -151,8 +160,4 @@ async fn a_drop_is_read_from_the_server_whose_key_is_pinned_and_from_no_other() 
     std::fs::write(secret.path(), "wrong").unwrap();
     let error = pull(&settings(url, secret.path(), &fingerprint), at_home()).await.err().unwrap();
     assert_eq!((error.class, error.code), (Class::Auth, "SignInRefused"), "{error}");
-}
-
-fn rand_core() -> impl russh::keys::signature::rand_core::CryptoRng {
-    russh::keys::key::safe_rng()
 }
