@@ -1,6 +1,7 @@
 //! Files in an SFTP drop, from a small server on loopback.
 
 #![cfg(feature = "sftp")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

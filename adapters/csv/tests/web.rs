@@ -1,5 +1,7 @@
 //! Files behind a web address.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::pull;

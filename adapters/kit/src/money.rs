@@ -246,7 +246,7 @@ impl Decimal {
 
     fn whole(&self) -> Option<u128> {
         let unit = 10_u128.pow(self.scale);
-        (self.mantissa % unit == 0).then_some(self.mantissa / unit)
+        self.mantissa.is_multiple_of(unit).then_some(self.mantissa / unit)
     }
 }
 

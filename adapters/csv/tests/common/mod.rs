@@ -1,6 +1,6 @@
 //! Pulls a file through the adapter and prints what came out, one line a row.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::path::PathBuf;
 
