@@ -128,6 +128,12 @@ impl<'p> Facts<'p> {
     }
 
     fn ean<R: std::io::Read>(&self, records: &Records<R>) -> Result<Ean, Refusal> {
+        if let (At::Index(index), true) = (self.mapping.ean, self.plan.filters.prefixes.is_empty())
+            && let Some((digits, _)) = records.field(index)
+            && let Ok(ean) = Ean::from_digits(digits)
+        {
+            return Ok(ean);
+        }
         let text = self.text(records, self.mapping.ean).unwrap_or_default();
         let ean = reference::normalise(&text).map_err(|problem| {
             let message = format!("{problem}: {:?}", shortened(&text, MAX_SHOWN));

@@ -6,6 +6,7 @@
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
 
+mod check;
 mod dialect;
 mod facts;
 mod fixed;

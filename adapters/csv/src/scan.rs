@@ -16,7 +16,7 @@ use crate::settings::{EncodingName, NamedMode};
 use crate::text::decode;
 
 /// Rows of a page: small enough to stay in the processor's cache.
-pub(crate) const PAGE_ROWS: usize = 4096;
+pub(crate) const PAGE_ROWS: usize = 2048;
 /// Days after which the date that an art-asc file states is stale; it is often off by a day or two.
 const STATED_DATE_TOLERANCE_DAYS: i32 = 3;
 

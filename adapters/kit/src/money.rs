@@ -246,7 +246,7 @@ impl Decimal {
 
     fn whole(&self) -> Option<u128> {
         let unit = 10_u128.pow(self.scale);
-        (self.mantissa % unit == 0).then_some(self.mantissa / unit)
+        self.mantissa.is_multiple_of(unit).then_some(self.mantissa / unit)
     }
 }
 
@@ -507,7 +507,7 @@ mod tests {
         }
 
         #[test]
-        fn a_printed_price_is_read_back(cents in 0_u32..4_000_000_00, comma in any::<bool>(), sign in any::<bool>()) {
+        fn a_printed_price_is_read_back(cents in 0_u32..400_000_000, comma in any::<bool>(), sign in any::<bool>()) {
             let mark = if comma { ',' } else { '.' };
             let text = format!("{}{mark}{:02}{}", cents / 100, cents % 100, if sign { " €" } else { "" });
             prop_assert_eq!(euro(&text), Ok(cents));
