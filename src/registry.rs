@@ -4,7 +4,7 @@ use passerelle_contract::Descriptor;
 
 /// Every adapter, in the order in which they are listed.
 pub const ADAPTERS: &[Descriptor] =
-    &[passerelle_stock_api::DESCRIPTOR, passerelle_stock_api::PUSH_DESCRIPTOR];
+    &[passerelle_csv::DESCRIPTOR, passerelle_stock_api::DESCRIPTOR, passerelle_stock_api::PUSH_DESCRIPTOR];
 
 /// The adapter with this id.
 #[must_use]

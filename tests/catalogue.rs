@@ -67,7 +67,7 @@ fn a_book_that_comes_back_is_sold_again() {
 fn rows_that_stay_behind_say_why_and_where() {
     let shop = Shop::new(3);
     shop.write_stock(format!(
-        "EAN13;PV TTC;Stock\n{};10,00;1\n9782999999108;10,00;1\n9,78E+12;10,00;1\n{};349,00;1\n{};0,00;1\n2000000012340;5,00;1\n{};dix;1\n",
+        "EAN13;PV TTC;Stock\n{};10,00;1\n9782999999108;10,00;1\n9,78E+12;10,00;1\n{};349,00;1\n{};0,00;1\n2000000012346;5,00;1\n{};dix;1\n",
         ean(0), ean(1), ean(2), ean(3)
     ));
     let sync = shop.run(&["sync", CONNECTION]);

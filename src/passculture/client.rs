@@ -171,7 +171,9 @@ impl Client {
                 Ok(body) => return Ok(body),
                 Err(failure) => failure,
             };
-            let said = failure.retry_after.as_deref().and_then(|text| retry::retry_after(text, (self.shared.clock)()));
+            // A date is counted from the answer's own, so that a clock that is off here shortens no wait.
+            let answered_at = date.as_deref().and_then(retry::http_date).unwrap_or_else(|| (self.shared.clock)());
+            let said = failure.retry_after.as_deref().and_then(|text| retry::retry_after(text, answered_at));
             let stop = if failure.error.class == Class::RateLimited {
                 Some(self.stop_everybody(&mut failure, said).await)
             } else {
@@ -179,7 +181,11 @@ impl Client {
             };
             let Some(delay) = delays.next().filter(|_| may_resend(call, &failure)) else { return Err(failure) };
             let busy = started.elapsed().saturating_sub(obeyed);
-            if busy > self.policy.total || stop.is_some_and(|stop| obeyed + stop > self.policy.patience) {
+            if busy > self.policy.total {
+                return Err(failure);
+            }
+            if stop.is_some_and(|stop| obeyed + stop > self.policy.patience) {
+                failure.error.retry_at = failure.error.retry_at.or(stop.map(|stop| self.in_future(stop)));
                 return Err(failure);
             }
             tracing::debug!(
@@ -198,7 +204,7 @@ impl Client {
     /// Blocks the account as a 429 asked, and writes into the failure until when.
     async fn stop_everybody(&self, failure: &mut Failure, said: Option<Duration>) -> Duration {
         let stop = self.policy.stop(said);
-        let until = (self.shared.clock)().saturating_add(i64::try_from(stop.as_millis()).unwrap_or(i64::MAX));
+        let until = self.in_future(stop);
         failure.error.retry_at = Some(until);
         tracing::warn!(
             account = %self.shared.account, seconds = stop.as_secs(), said = said.is_some(),
@@ -210,6 +216,10 @@ impl Client {
             tracing::warn!(account = %self.shared.account, %why, "the stop could not be shared with other processes");
         }
         stop
+    }
+
+    fn in_future(&self, wait: Duration) -> Millis {
+        (self.shared.clock)().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     }
 
     async fn pay(&self, operation: &'static str, patience: Duration) -> Result<Duration, Failure> {
@@ -245,7 +255,7 @@ impl Client {
     async fn attempt(&self, call: &Call<'_>) -> Attempt {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let attempt = self.shared.transport.attempt(call).await;
+        let attempt = self.shared.transport.attempt(call, self.policy.longest_attempt).await;
         let took = started.elapsed();
         let outcome = match &attempt.result {
             Ok(_) => "ok",

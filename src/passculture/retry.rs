@@ -22,6 +22,8 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// No delay grows beyond this, jitter aside.
     pub longest_delay: Duration,
+    /// No attempt lasts longer, even where the route's own limit (30 s, upserts 60 s) would let it.
+    pub longest_attempt: Duration,
     /// No retry is started once the call has taken this long, waits that pass Culture asked for not counted.
     pub total: Duration,
     /// Waits that pass Culture asked for, and turns in the budget's queue, that one call obeys; beyond, it fails and says
@@ -37,13 +39,15 @@ impl RetryPolicy {
         attempts: 5,
         first_delay: Duration::from_millis(350),
         longest_delay: Duration::from_secs(20),
+        longest_attempt: Duration::from_secs(60),
         total: Duration::from_secs(90),
         patience: Duration::from_secs(120),
         unsaid_stop: Duration::from_secs(60),
     };
 
-    /// For health questions: one attempt, no patience to speak of.
-    pub const PROBE: Self = Self { attempts: 1, patience: Duration::from_secs(5), ..Self::WORK };
+    /// For health questions: one attempt of at most 10 s, no patience to speak of.
+    pub const PROBE: Self =
+        Self { attempts: 1, longest_attempt: Duration::from_secs(10), patience: Duration::from_secs(5), ..Self::WORK };
 
     /// The delays before the second attempt, the third, …
     pub(super) fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
@@ -74,13 +78,14 @@ fn jitter(most: Duration) -> Duration {
     spread.next().map_or(most, |delay| delay.saturating_sub(most))
 }
 
-/// Reads a `Retry-After`: seconds, or a date of HTTP. A date that has passed asks for no wait.
-pub(super) fn retry_after(header: &str, now: Millis) -> Option<Duration> {
+/// Reads a `Retry-After`: seconds, or a date of HTTP, counted from the time of the answer. A date that has passed asks for
+/// no wait.
+pub(super) fn retry_after(header: &str, answered_at: Millis) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let wait = http_date(header)?.saturating_sub(now);
+    let wait = http_date(header)?.saturating_sub(answered_at);
     Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))
 }
 

@@ -111,9 +111,9 @@ impl Transport {
         Ok(Self { http, base: base_url.as_str().trim_end_matches('/').to_owned(), key })
     }
 
-    pub(super) async fn attempt(&self, call: &Call<'_>) -> Attempt {
-        let mut request =
-            self.http.request(call.method.clone(), format!("{}{}", self.base, call.path)).timeout(call.timeout);
+    pub(super) async fn attempt(&self, call: &Call<'_>, longest: Duration) -> Attempt {
+        let limit = call.timeout.min(longest);
+        let mut request = self.http.request(call.method.clone(), format!("{}{}", self.base, call.path)).timeout(limit);
         if !call.query.is_empty() {
             request = request.query(call.query);
         }
@@ -122,13 +122,13 @@ impl Transport {
         }
         let mut answer = match request.send().await {
             Ok(answer) => answer,
-            Err(why) => return Attempt { result: Err(not_answered(call, &why)), date: None },
+            Err(why) => return Attempt { result: Err(not_answered(call, limit, &why)), date: None },
         };
         let header =
             |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
         let (date, retry_after, status) = (header(DATE), header(RETRY_AFTER), answer.status().as_u16());
         let taken = matches!(status, 200 | 201 | 204);
-        let result = match read(&mut answer, call).await {
+        let result = match read(&mut answer, call, limit).await {
             Ok(body) if taken => Ok(body),
             Ok(body) => Err(Failure {
                 error: error::of_answer(call.operation, call.missing, status, &body, self.key.expose_secret()),
@@ -157,7 +157,7 @@ impl Transport {
 }
 
 /// Reads the answer, as far as the limit.
-async fn read(answer: &mut reqwest::Response, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
+async fn read(answer: &mut reqwest::Response, call: &Call<'_>, limit: Duration) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     loop {
         match answer.chunk().await {
@@ -177,12 +177,12 @@ async fn read(answer: &mut reqwest::Response, call: &Call<'_>) -> Result<Vec<u8>
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(why) => return Err(not_answered(call, &why)),
+            Err(why) => return Err(not_answered(call, limit, &why)),
         }
     }
 }
 
-fn not_answered(call: &Call<'_>, why: &reqwest::Error) -> Failure {
+fn not_answered(call: &Call<'_>, limit: Duration, why: &reqwest::Error) -> Failure {
     let (code, what) = if why.is_connect() {
         ("Unreachable", "no connection")
     } else if why.is_timeout() {
@@ -194,7 +194,7 @@ fn not_answered(call: &Call<'_>, why: &reqwest::Error) -> Failure {
     };
     let class = if why.is_builder() { Class::Settings } else { Class::Transient };
     let what = if why.is_timeout() && !why.is_connect() {
-        format!("{what} ({} s)", call.timeout.as_secs())
+        format!("{what} ({} ms)", limit.as_millis())
     } else {
         format!("{what}: {}", chain(why))
     };

@@ -5,18 +5,18 @@
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 
 /// Largest offset either way, in seconds: ten years.
-pub const MAX_OFFSET_SECONDS: i64 = 10 * 366 * 86_400;
+pub(crate) const MAX_OFFSET_SECONDS: i64 = 10 * 366 * 86_400;
 
 /// Wall clock with an offset, so that a test can stand in the future.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Clock {
+pub(crate) struct Clock {
     offset_seconds: i64,
 }
 
 impl Clock {
     /// Now, to the microsecond: the backend's database keeps no more.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         let micros = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
         micros.saturating_add(SignedDuration::from_secs(self.offset_seconds)).unwrap_or(micros)
@@ -24,19 +24,19 @@ impl Clock {
 
     /// Seconds added to the machine's time.
     #[must_use]
-    pub fn offset_seconds(&self) -> i64 {
+    pub(crate) fn offset_seconds(&self) -> i64 {
         self.offset_seconds
     }
 
     /// Sets the offset, clamped to ±[`MAX_OFFSET_SECONDS`].
-    pub fn set_offset_seconds(&mut self, seconds: i64) {
+    pub(crate) fn set_offset_seconds(&mut self, seconds: i64) {
         self.offset_seconds = seconds.clamp(-MAX_OFFSET_SECONDS, MAX_OFFSET_SECONDS);
     }
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.ffffff]`, UTC, without zone: the fraction appears only when it is not zero.
 #[must_use]
-pub fn naive(at: Timestamp) -> String {
+pub(crate) fn naive(at: Timestamp) -> String {
     let civil = Offset::UTC.to_datetime(at);
     let base = format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
@@ -55,7 +55,7 @@ pub fn naive(at: Timestamp) -> String {
 
 /// [`naive`] with a `Z`: how the API writes dates.
 #[must_use]
-pub fn utc(at: Timestamp) -> String {
+pub(crate) fn utc(at: Timestamp) -> String {
     naive(at) + "Z"
 }
 

@@ -10,12 +10,14 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::ean_body::{Item, read_items};
 use super::errors::{Answer, Errors, Outcome, old};
+use super::location::read_location;
 use super::products::offer_json;
 use super::seed::ean_number;
 use super::server::Call;
 use super::state::{AccountIndex, Eligibility, MAX_OFFERS, Offer, OfferAddress, OfferKind, Stock, World, ean_text};
-use super::validate::{DateProblem, Fields, Loc, cast_int, cast_str, datetime, future, parse_int, strict_int};
+use super::validate::{Fields, Loc, parse_int};
 
 /// Items of one upsert call.
 pub const MAX_ITEMS: usize = 500;
@@ -23,17 +25,13 @@ pub const MAX_ITEMS: usize = 500;
 pub const MAX_EANS: usize = 100;
 /// Items of one task of the backend.
 pub const CHUNK: usize = 35;
-/// Highest price, in cents.
-const MAX_PRICE: i64 = 30_000;
-/// Highest quantity.
-const MAX_QUANTITY: i64 = 1_000_000;
-/// Longest and shortest address label.
-const LABEL: std::ops::RangeInclusive<usize> = 1..=200;
+
+const NOT_A_NUMBER: &str = "EAN must be an integer";
 
 /// `GET …/products/ean/check_availability`
 pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
     let mut errors = Errors::default();
-    let eans = ean_list(call, &mut errors);
+    let eans = ean_list(call, "EAN list must not be empty", &mut errors);
     errors.finish()?;
     let mut available = Vec::new();
     let mut not_found = Vec::new();
@@ -60,7 +58,8 @@ pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
 /// `GET …/products/ean`
 pub(crate) fn read(world: &World, call: &Call) -> Outcome {
     let mut errors = Errors::default();
-    let eans = ean_list(call, &mut errors);
+    // Reading splits before it looks for emptiness, so an empty list is one EAN that is not a number.
+    let eans = ean_list(call, NOT_A_NUMBER, &mut errors);
     let venue_id = match call.query("venueId") {
         None => {
             errors.add("venueId", old::MISSING);
@@ -88,7 +87,7 @@ pub(crate) fn read(world: &World, call: &Call) -> Outcome {
 }
 
 /// The `eans` parameter; on the first thing wrong, one message and an empty list.
-fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
+fn ean_list(call: &Call, when_empty: &str, errors: &mut Errors) -> Vec<u64> {
     let Some(text) = call.query("eans") else {
         errors.add("eans", old::MISSING);
         return Vec::new();
@@ -98,7 +97,7 @@ fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
         Vec::new()
     };
     if text.is_empty() {
-        return refuse("EAN list must not be empty");
+        return refuse(when_empty);
     }
     let parts: Vec<&str> = text.split(',').collect();
     if parts.len() > MAX_EANS {
@@ -107,7 +106,7 @@ fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
     let mut eans = Vec::with_capacity(parts.len());
     for part in parts {
         if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return refuse("EAN must be an integer");
+            return refuse(NOT_A_NUMBER);
         }
         match ean_number(part) {
             Some(ean) => eans.push(ean),
@@ -115,20 +114,6 @@ fn ean_list(call: &Call, errors: &mut Errors) -> Vec<u64> {
         }
     }
     eans
-}
-
-/// One item of an accepted call.
-#[derive(Debug, Clone)]
-struct Item {
-    ean: u64,
-    price: u32,
-    /// `None` is unlimited.
-    quantity: Option<u32>,
-    booking_limit: Option<Timestamp>,
-    publication: Option<Timestamp>,
-    booking_allowed: Option<Timestamp>,
-    /// Whether the venue had an offer when the call was accepted. Two calls in flight both find none, and both create.
-    known: bool,
 }
 
 /// A task of the backend: up to [`CHUNK`] items of one call.
@@ -182,262 +167,6 @@ fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
     u64::try_from(id).ok().filter(|id| *id >= 1 && *id <= world.addresses.len() as u64).ok_or_else(|| {
         Answer::listed(404, "location.AddressLocation.addressId", format!("There is no address with id {id}"))
     })
-}
-
-fn read_items(fields: &Fields<'_>, now: Timestamp, errors: &mut Errors) -> Vec<Item> {
-    let Some(products) = fields.required("products", &Loc::Root, errors) else { return Vec::new() };
-    let Some(products) = products.as_array() else {
-        errors.add("products", old::LIST);
-        return Vec::new();
-    };
-    if products.len() > MAX_ITEMS {
-        errors.add("products", format!("ensure this value has at most {MAX_ITEMS} items"));
-        return Vec::new();
-    }
-    let root = Loc::Root;
-    let list = root.key("products");
-    let mut items = Vec::with_capacity(products.len());
-    for (index, product) in products.iter().enumerate() {
-        let at = list.index(index);
-        if product.is_null() {
-            errors.add(at.to_string(), old::NULL);
-        } else if let Some(item) = read_item(product, &at, now, errors) {
-            items.extend(item);
-        }
-    }
-    items
-}
-
-/// `None` when the item is wrong; `Some(None)` when it is right but its EAN cannot be in the product base.
-#[allow(clippy::option_option)]
-fn read_item(product: &Value, at: &Loc<'_>, now: Timestamp, errors: &mut Errors) -> Option<Option<Item>> {
-    let before = errors.count();
-    let fields = Fields::of(product);
-    let ean = fields.required("ean", at, errors).and_then(|value| read_ean(value, at, errors));
-    let stock = fields.required("stock", at, errors).map(|value| read_stock(value, &at.key("stock"), now, errors));
-    let publication = read_publication(&fields, at, now, errors);
-    let booking_allowed = optional_future(&fields, "bookingAllowedDatetime", at, now, errors);
-    let known = ["ean", "stock", "publicationDatetime", "bookingAllowedDatetime"];
-    fields.refuse_extra(&known, old::EXTRA, at, errors);
-    if errors.count() > before {
-        return None;
-    }
-    let stock = stock?;
-    if let Some(limit) = stock.booking_limit {
-        for (other, name) in [(publication, "publicationDatetime"), (booking_allowed, "bookingAllowedDatetime")] {
-            if other.is_some_and(|other| limit < other) {
-                let message = format!("`stock.bookingLimitDatetime` must be after `{name}`");
-                errors.add(at.key("__root__").to_string(), message);
-                return None;
-            }
-        }
-    }
-    Some(ean_number(&ean?).map(|ean| Item {
-        ean,
-        price: stock.price,
-        quantity: stock.quantity,
-        booking_limit: stock.booking_limit,
-        publication,
-        booking_allowed,
-        known: false,
-    }))
-}
-
-fn read_ean(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<String> {
-    let key = || at.key("ean").to_string();
-    let Some(text) = cast_str(value) else {
-        errors.add(key(), old::STRING);
-        return None;
-    };
-    match text.chars().count() {
-        13 => Some(text),
-        length => {
-            let bound = if length < 13 { "least" } else { "most" };
-            errors.add(key(), format!("ensure this value has at {bound} 13 characters"));
-            None
-        }
-    }
-}
-
-#[derive(Default)]
-struct StockBody {
-    price: u32,
-    quantity: Option<u32>,
-    booking_limit: Option<Timestamp>,
-}
-
-/// Unknown fields of `stock` are ignored, as measured.
-fn read_stock(value: &Value, at: &Loc<'_>, now: Timestamp, errors: &mut Errors) -> StockBody {
-    let fields = Fields::of(value);
-    let price = fields.required("price", at, errors).and_then(|value| read_price(value, at, errors));
-    let quantity = fields.present("quantity").and_then(|value| read_quantity(value, at, errors));
-    let booking_limit = optional_future(&fields, "bookingLimitDatetime", at, now, errors);
-    StockBody { price: price.unwrap_or(0), quantity, booking_limit }
-}
-
-fn read_price(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
-    let key = || at.key("price").to_string();
-    match strict_int(value) {
-        None => errors.add(key(), old::INTEGER),
-        Some(price) if price < 0 => errors.add(key(), "ensure this value is greater than or equal to 0"),
-        Some(price) if price > MAX_PRICE => {
-            errors.add(key(), format!("ensure this value is less than or equal to {MAX_PRICE}"));
-        }
-        Some(price) => return u32::try_from(price).ok(),
-    }
-    None
-}
-
-fn read_quantity(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
-    let key = || at.key("quantity").to_string();
-    match strict_int(value) {
-        None if value.as_str() == Some("unlimited") => {}
-        None => {
-            errors.add(key(), old::INTEGER);
-            errors.add(key(), old::UNLIMITED);
-        }
-        Some(quantity) if quantity < 0 => errors.add(key(), "Value must be positive"),
-        Some(quantity) if quantity > MAX_QUANTITY => {
-            errors.add(key(), format!("Value must be less than {MAX_QUANTITY}"));
-        }
-        Some(quantity) => return u32::try_from(quantity).ok(),
-    }
-    None
-}
-
-/// Absent and `"now"` are now; null is unpublished.
-fn read_publication(fields: &Fields<'_>, at: &Loc<'_>, now: Timestamp, errors: &mut Errors) -> Option<Timestamp> {
-    let value = match fields.get("publicationDatetime") {
-        None => return Some(now),
-        Some(Value::Null) => return None,
-        Some(Value::String(text)) if text == "now" => return Some(now),
-        Some(value) => value,
-    };
-    let key = || at.key("publicationDatetime").to_string();
-    match datetime(value) {
-        Ok(moment) if moment < now => errors.add(key(), old::PAST),
-        Ok(moment) => return Some(moment),
-        Err(DateProblem::Naive) => errors.add(key(), old::NAIVE),
-        Err(problem) => {
-            errors.add(key(), problem.message());
-            errors.add(key(), old::NOW);
-        }
-    }
-    None
-}
-
-fn optional_future(
-    fields: &Fields<'_>,
-    name: &str,
-    at: &Loc<'_>,
-    now: Timestamp,
-    errors: &mut Errors,
-) -> Option<Timestamp> {
-    match future(fields.present(name)?, now) {
-        Ok(moment) => Some(moment),
-        Err(message) => {
-            errors.add(at.key(name).to_string(), message);
-            None
-        }
-    }
-}
-
-struct LocationBody {
-    venue_id: i64,
-    address: Option<(i64, Option<String>)>,
-}
-
-/// The three variants of a location; a field's key carries the variant's name.
-fn read_location(fields: &Fields<'_>, errors: &mut Errors) -> Option<LocationBody> {
-    let value = fields.required("location", &Loc::Root, errors)?;
-    let inner = Fields::of(value);
-    let kind = match inner.get("type") {
-        None => {
-            errors.add("location", "Discriminator 'type' is missing in value");
-            return None;
-        }
-        Some(kind) => kind,
-    };
-    let variant = match kind.as_str() {
-        Some("physical") => "PhysicalLocation",
-        Some("digital") => "DigitalLocation",
-        Some("address") => "AddressLocation",
-        _ => {
-            let shown = python_repr(kind);
-            errors.add(
-                "location",
-                format!(
-                    "No match for discriminator 'type' and value {shown} (allowed values: 'physical', 'digital', 'address')"
-                ),
-            );
-            return None;
-        }
-    };
-    let root = Loc::Root;
-    let location = root.key("location");
-    let at = location.key(variant);
-    let venue_id = required_int(&inner, "venueId", &at, errors);
-    let mut address = None;
-    match variant {
-        "DigitalLocation" => check_digital_url(&inner, &at, errors),
-        "AddressLocation" => {
-            let id = required_int(&inner, "addressId", &at, errors);
-            let label = read_label(&inner, &at, errors);
-            address = id.map(|id| (id, label));
-        }
-        _ => {}
-    }
-    Some(LocationBody { venue_id: venue_id?, address })
-}
-
-fn required_int(fields: &Fields<'_>, name: &str, at: &Loc<'_>, errors: &mut Errors) -> Option<i64> {
-    let value = fields.required(name, at, errors)?;
-    let number = cast_int(value);
-    if number.is_none() {
-        errors.add(at.key(name).to_string(), old::INTEGER);
-    }
-    number
-}
-
-fn read_label(fields: &Fields<'_>, at: &Loc<'_>, errors: &mut Errors) -> Option<String> {
-    let value = fields.present("addressLabel")?;
-    let key = || at.key("addressLabel").to_string();
-    let Some(label) = cast_str(value) else {
-        errors.add(key(), old::STRING);
-        return None;
-    };
-    let length = label.chars().count();
-    if length < *LABEL.start() {
-        errors.add(key(), "ensure this value has at least 1 characters");
-    } else if length > *LABEL.end() {
-        errors.add(key(), "ensure this value has at most 200 characters");
-    }
-    Some(label)
-}
-
-/// The upsert ignores the address of a digital location, but its validator does not.
-fn check_digital_url(fields: &Fields<'_>, at: &Loc<'_>, errors: &mut Errors) {
-    let Some(value) = fields.required("url", at, errors) else { return };
-    let key = || at.key("url").to_string();
-    let Some(text) = value.as_str() else {
-        errors.add(key(), old::STRING);
-        return;
-    };
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => {}
-        Ok(_) => errors.add(key(), "URL scheme not permitted"),
-        Err(url::ParseError::EmptyHost) => errors.add(key(), "URL host invalid"),
-        Err(_) => errors.add(key(), "invalid or missing URL scheme"),
-    }
-}
-
-fn python_repr(value: &Value) -> String {
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(flag) => if *flag { "True" } else { "False" }.to_owned(),
-        Value::String(text) => format!("'{text}'"),
-        other => other.to_string(),
-    }
 }
 
 /// Does what a chunk asks, as far as each EAN lets it.

@@ -9,23 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::state::Random;
 
 /// Most faults armed at once.
-pub const MAX_FAULTS: usize = 100;
+pub(crate) const MAX_FAULTS: usize = 100;
 
 /// Which calls break, how, and how many of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "FlatFault")]
 pub struct Fault {
     /// Only calls with this HTTP method.
-    #[serde(default)]
     pub method: Option<String>,
     /// Only calls whose path starts with this; `/_sandbox/` is never hit.
-    #[serde(default)]
     pub path: Option<String>,
     /// The next so many matching calls; every one when both `count` and `share` are absent.
-    #[serde(default)]
     pub count: Option<u32>,
     /// This share of the matching calls, 0 to 1.
-    #[serde(default)]
     pub share: Option<f64>,
     /// What happens.
     #[serde(flatten)]
@@ -33,7 +29,7 @@ pub struct Fault {
 }
 
 /// How a call breaks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum FaultEffect {
     /// Answers this status instead of doing the work.
@@ -41,10 +37,8 @@ pub enum FaultEffect {
         /// HTTP status, 100 to 599.
         status: u16,
         /// Seconds for a `Retry-After` header.
-        #[serde(default)]
         retry_after: Option<u64>,
         /// What the body is.
-        #[serde(default)]
         body: FaultBody,
     },
     /// 500 with the backend's French `global` sentence, nothing done.
@@ -68,6 +62,43 @@ pub enum FaultBody {
     Json,
     /// A proxy's page.
     Html,
+}
+
+/// A fault as it is written: serde cannot both flatten the effect and refuse unknown fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlatFault {
+    effect: String,
+    method: Option<String>,
+    path: Option<String>,
+    count: Option<u32>,
+    share: Option<f64>,
+    status: Option<u16>,
+    retry_after: Option<u64>,
+    body: Option<FaultBody>,
+}
+
+impl TryFrom<FlatFault> for Fault {
+    type Error = String;
+
+    fn try_from(flat: FlatFault) -> Result<Self, String> {
+        let effect = match (flat.effect.as_str(), flat.status) {
+            ("status", Some(status)) => {
+                FaultEffect::Status { status, retry_after: flat.retry_after, body: flat.body.unwrap_or_default() }
+            }
+            ("status", None) => return Err("effect `status` needs a `status`".to_owned()),
+            (effect, None) if flat.retry_after.is_none() && flat.body.is_none() => match effect {
+                "server_error" => FaultEffect::ServerError,
+                "timeout_after_effect" => FaultEffect::TimeoutAfterEffect,
+                "hang" => FaultEffect::Hang,
+                "cut" => FaultEffect::Cut,
+                "cut_after_effect" => FaultEffect::CutAfterEffect,
+                other => return Err(format!("there is no effect {other:?}")),
+            },
+            _ => return Err("`status`, `retry_after` and `body` go with effect `status`".to_owned()),
+        };
+        Ok(Self { method: flat.method, path: flat.path, count: flat.count, share: flat.share, effect })
+    }
 }
 
 impl Fault {
@@ -119,10 +150,10 @@ impl Faults {
 
     /// The first armed fault this call meets; a counted one is used up by it.
     pub(crate) fn strike(&mut self, method: &str, path: &str, random: &mut Random) -> Option<FaultEffect> {
-        let index = self.0.iter().position(|fault| {
-            let lucky = fault.share.is_some_and(|share| random.below(1 << 20) as f64 >= share * f64::from(1 << 20));
-            fault.matches(method, path) && !lucky
-        })?;
+        let index = self
+            .0
+            .iter()
+            .position(|fault| fault.matches(method, path) && fault.share.is_none_or(|share| random.share() < share))?;
         let fault = self.0.get_mut(index)?;
         let effect = fault.effect.clone();
         if let Some(count) = &mut fault.count {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 /// Requests and messages kept, each; older ones are dropped and only counted.
-pub const MAX_ENTRIES: usize = 10_000;
+pub(crate) const MAX_ENTRIES: usize = 10_000;
 /// Distinct routes counted; the rest is counted under `other`.
 const MAX_ROUTES: usize = 200;
 /// Characters of a query string kept.

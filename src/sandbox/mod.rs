@@ -35,8 +35,10 @@ mod clock;
 mod connection;
 mod controls;
 mod ean;
+mod ean_body;
 mod errors;
 mod faults;
+mod location;
 mod log;
 pub mod message;
 mod outbox;
@@ -160,7 +162,7 @@ impl Sandbox {
         let world = self.shared.world();
         let ids = world.by_ean.get(&(venue, seed::ean_number(ean)?))?;
         let newest = *ids.last()?;
-        world.offer_truths().find(|offer| offer.offer_id == newest)
+        world.offers.get(&newest).map(|offer| world.offer_truth(offer))
     }
 
     /// The last requests to the API, oldest first (at most 10 000).

@@ -81,12 +81,21 @@ impl Page {
 }
 
 fn int_parameter(call: &Call, name: &str, errors: &mut Errors) -> Option<i64> {
-    let text = call.query(name)?;
+    let text = call.query(name).or_else(|| call.query(snake_name(name)))?;
     let value = parse_int(text);
     if value.is_none() {
         errors.add(name, old::INTEGER);
     }
     value
+}
+
+/// The other spelling the old generation takes for a parameter.
+fn snake_name(name: &str) -> &str {
+    match name {
+        "venueId" => "venue_id",
+        "addressId" => "address_id",
+        other => other,
+    }
 }
 
 /// The product offer object of every route.

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 /// Largest number of products in a seed.
-pub const MAX_PRODUCTS: usize = 5_000_000;
+pub(crate) const MAX_PRODUCTS: usize = 5_000_000;
 /// Largest number of accounts, venues or beneficiaries in a seed.
-pub const MAX_ENTRIES: usize = 100_000;
+pub(crate) const MAX_ENTRIES: usize = 100_000;
 
 /// The starting state of a sandbox. See the module's documentation for the file's form.
 #[derive(Debug, Clone, Deserialize)]
@@ -231,7 +231,9 @@ impl Seed {
             let place = format!("line {}, column {}", inner.line(), inner.column());
             let problem = inner.to_string();
             let problem = problem.split(" at line ").next().unwrap_or(&problem).to_owned();
-            SeedError::new(if path == "." { place } else { format!("`{path}` ({place})") }, problem)
+            // A text that ends too soon leaves an unknown step at the end of the path.
+            let path = path.trim_end_matches('?').trim_end_matches('.');
+            SeedError::new(if path.is_empty() { place } else { format!("`{path}` ({place})") }, problem)
         })?;
         reader.end().map_err(|error| {
             SeedError::new(

@@ -277,10 +277,8 @@ fn judge(
 ) -> Outcome {
     let key = auth::bearer(headers);
     // In front of the application: every call with a key counts, whatever its path.
-    if let Some(key) = key {
-        if let Some(limit) = world.settings.rate_limit {
-            world.windows.check(limit, key)?;
-        }
+    if let (Some(key), Some(limit)) = (key, world.settings.rate_limit) {
+        world.windows.check(limit, key)?;
     }
     let target = target.ok_or_else(Answer::unknown_path)?;
     let action = target.action(method).ok_or_else(|| match *method {

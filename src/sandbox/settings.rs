@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::errors::Answer;
 
 /// Longest delay of an upsert, in milliseconds: ten minutes.
-pub const MAX_UPSERT_DELAY_MS: u64 = 600_000;
+pub(crate) const MAX_UPSERT_DELAY_MS: u64 = 600_000;
 /// Length of the rate limit's window.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Keys counted at once.

@@ -18,9 +18,9 @@ use super::seed::{ProductStatus, Seed, SeedBeneficiary, ean_number};
 use super::settings::{Settings, Windows};
 
 /// Largest number of offers the sandbox keeps; past it a creation is lost, as a database error would.
-pub const MAX_OFFERS: usize = 5_000_000;
+pub(crate) const MAX_OFFERS: usize = 5_000_000;
 /// Largest number of bookings the sandbox keeps.
-pub const MAX_BOOKINGS: usize = 1_000_000;
+pub(crate) const MAX_BOOKINGS: usize = 1_000_000;
 
 /// Position of an account in [`World::accounts`].
 pub(crate) type AccountIndex = usize;
@@ -304,6 +304,12 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
+    }
+
+    /// A number from 0 up to, but not, 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        // 20 bits are plenty for a share of calls, and fit an f64 exactly.
+        f64::from(u32::try_from(self.below(1 << 20)).unwrap_or(0)) / f64::from(1 << 20)
     }
 
     /// A number below `end`; 0 when `end` is 0.

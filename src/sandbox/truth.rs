@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::beneficiary::{Outgoing, cancel};
 use super::seed::{ProductStatus, SeedError, SeedProduct, ean_number};
 use super::settings::{MAX_UPSERT_DELAY_MS, Settings};
-use super::state::{BookingStatus, Product, World, ean_text};
+use super::state::{BookingStatus, Offer, Product, Stock, World, ean_text};
 
 /// What is truly on sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,23 +59,24 @@ pub struct BookingTruth {
 
 impl World {
     pub(crate) fn offer_truths(&self) -> impl Iterator<Item = OfferTruth> {
-        let now = self.clock.now();
-        self.offers.values().map(move |offer| {
-            let stock = offer.product_stock();
-            OfferTruth {
-                offer_id: offer.id,
-                stock_id: stock.map(|s| s.id),
-                venue_id: offer.venue,
-                account: self.accounts.get(offer.owner).map(|a| a.name.clone()).unwrap_or_default(),
-                ean: offer.ean.map(ean_text),
-                price_cents: stock.map(|s| s.price),
-                remaining: stock.and_then(|s| s.remaining()),
-                total: stock.and_then(|s| s.total),
-                booked: stock.map_or(0, |s| s.booked),
-                published: offer.publication.is_some(),
-                status: offer.status(now).as_str(),
-            }
-        })
+        self.offers.values().map(|offer| self.offer_truth(offer))
+    }
+
+    pub(crate) fn offer_truth(&self, offer: &Offer) -> OfferTruth {
+        let stock = offer.product_stock();
+        OfferTruth {
+            offer_id: offer.id,
+            stock_id: stock.map(|s| s.id),
+            venue_id: offer.venue,
+            account: self.accounts.get(offer.owner).map(|a| a.name.clone()).unwrap_or_default(),
+            ean: offer.ean.map(ean_text),
+            price_cents: stock.map(|s| s.price),
+            remaining: stock.and_then(Stock::remaining),
+            total: stock.and_then(|s| s.total),
+            booked: stock.map_or(0, |s| s.booked),
+            published: offer.publication.is_some(),
+            status: offer.status(self.clock.now()).as_str(),
+        }
     }
 
     pub(crate) fn booking_truth(&self, id: u64) -> Option<BookingTruth> {
@@ -159,5 +160,102 @@ impl World {
             }
         }
         !indexes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::beneficiary::{Order, book};
+    use crate::sandbox::ean;
+    use crate::sandbox::seed::Seed;
+    use crate::sandbox::server::Call;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// Something that happens to the one book of the test.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Upsert { quantity: Option<u32>, price: u32 },
+        Book,
+        Cancel(usize),
+        Ban(bool),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (prop::option::of(0u32..4), 0u32..2000).prop_map(|(quantity, price)| Step::Upsert { quantity, price }),
+            Just(Step::Book),
+            (0usize..4).prop_map(Step::Cancel),
+            any::<bool>().prop_map(Step::Ban),
+        ]
+    }
+
+    fn world() -> World {
+        let mut world = World::new(Arc::new(Seed::built_in()));
+        let person = world.beneficiaries[0].clone();
+        world.beneficiaries = (0..5)
+            .map(|n| crate::sandbox::seed::SeedBeneficiary { email: format!("p{n}@example.com"), ..person.clone() })
+            .collect();
+        world
+    }
+
+    const EAN: &str = "9782070286256";
+
+    fn take(world: &mut World, step: &Step, turn: usize) {
+        match step {
+            Step::Upsert { quantity, price } => {
+                let quantity = quantity.map_or_else(|| json!("unlimited"), |q| json!(q));
+                let body = json!({"location": {"type": "physical", "venueId": 1},
+                                  "products": [{"ean": EAN, "stock": {"price": price, "quantity": quantity}}]});
+                let call = Call { account: 0, query: Vec::new(), body, now: world.clock.now() };
+                for chunk in ean::upsert(world, &call).unwrap() {
+                    ean::apply(world, &chunk);
+                }
+            }
+            Step::Book => {
+                let offer = world.offers.keys().next().copied();
+                let email = format!("p{}@example.com", turn % 5);
+                // A refusal is as good as a booking here.
+                let _ = book(world, &Order { email: &email, stock: None, offer, quantity: 1 });
+            }
+            Step::Cancel(nth) => {
+                let id = world.bookings.keys().nth(*nth).copied();
+                let _ = id.and_then(|id| cancel(world, id, false));
+            }
+            Step::Ban(banned) => {
+                let status = if *banned { ProductStatus::FraudIncompatible } else { ProductStatus::Compatible };
+                let product = SeedProduct { ean: EAN.into(), name: None, category: "LIVRE_PAPIER".into(), status };
+                world.set_products(&[product]).unwrap();
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn seats_credit_and_totals_agree_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
+            let mut world = world();
+            for (turn, step) in steps.iter().enumerate() {
+                let rejected = world.offers.values().any(|o| o.rejected);
+                let sellable = world.products[&9_782_070_286_256].status == ProductStatus::Compatible;
+                take(&mut world, step, turn);
+                prop_assert!(world.offers.len() <= 1);
+                for offer in world.offers.values() {
+                    let stock = offer.product_stock().unwrap();
+                    let live = world.bookings.values().filter(|b| b.status != BookingStatus::Cancelled);
+                    let seats: u32 = live.clone().map(|b| b.quantity).sum();
+                    prop_assert_eq!(stock.booked, seats);
+                    if let Some(total) = stock.total {
+                        prop_assert!(total >= stock.booked, "sold more than there is");
+                    }
+                    if let (Step::Upsert { quantity, .. }, false, true) = (step, rejected, sellable) {
+                        prop_assert_eq!(stock.remaining(), *quantity, "what was sent is what is left");
+                    }
+                    let spent: u32 = live.map(|b| b.price * b.quantity).sum();
+                    let left: u32 = world.beneficiaries.iter().map(|b| b.credit_cents).sum();
+                    prop_assert_eq!(spent + left, 5 * 30_000, "credit is neither made nor lost");
+                }
+            }
+        }
     }
 }

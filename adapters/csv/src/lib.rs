@@ -1,1 +1,55 @@
-//! Being written.
+//! Stock files of bookshops: delimited, fixed-width, from disk, HTTP or SFTP.
+//!
+//! A pass is one walk: [`origin`] finds and opens the file → [`dialect`] looks at its start and decides how to read it →
+//! [`reader`] cuts it into records → [`mapping`] says where each value stands → [`facts`] turns each record into a fact or
+//! into a reason → [`scan`] sends them in pages. [`plan`] is what all of them read: the checked settings.
+//!
+//! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
+
+mod dialect;
+mod facts;
+mod fixed;
+mod mapping;
+mod origin;
+mod plan;
+mod probes;
+mod reader;
+mod scan;
+mod settings;
+mod source;
+mod text;
+
+use std::sync::Arc;
+
+use passerelle_contract::{Adapter, Context, Descriptor, Limits, Probe, Sector, SettingsError, Source, StockLine};
+
+use crate::source::StockFile;
+
+/// The adapter of stock files.
+pub const DESCRIPTOR: Descriptor = Descriptor {
+    id: "csv",
+    title: "Stock file (CSV)",
+    sector: Sector::Bookseller,
+    summary: "Reads a shop's stock from a delimited or fixed-width file on disk, behind a web address or in an SFTP drop.",
+    settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
+    limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 60 },
+    connect,
+};
+
+fn connect(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError> {
+    Ok(Arc::new(CsvAdapter { stock: StockFile::new(plan::Plan::check(settings)?, &context)? }))
+}
+
+struct CsvAdapter {
+    stock: StockFile,
+}
+
+impl Adapter for CsvAdapter {
+    fn stock(&self) -> Option<&dyn Source<StockLine>> {
+        Some(&self.stock)
+    }
+
+    fn probes(&self) -> Vec<Probe<'_>> {
+        probes::of(&self.stock)
+    }
+}

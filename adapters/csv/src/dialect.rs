@@ -1,0 +1,339 @@
+//! Looks at the start of a file and decides how to read it: what it is, its delimiter, its header, its columns.
+//!
+//! Invariant: decides from one bounded sample, and refuses rather than guesses: a wrong column is worse than no stock.
+
+use passerelle_contract::{AdapterError, Class};
+
+use crate::fixed;
+use crate::mapping::{self, Mapping, Width};
+use crate::plan::{Plan, Spot};
+use crate::reader::{Records, Step, Syntax};
+use crate::settings::{EncodingName, Format, Header};
+use crate::text::{decode, normalised_name, shortened};
+
+/// How much of a file is looked at.
+pub(crate) const SAMPLE_BYTES: usize = 64 * 1024;
+/// Records of the sample among which a header is looked for.
+const HEADER_WITHIN: usize = 50;
+/// Records of the sample whose delimiters are counted.
+const COUNTED: usize = 20;
+const DELIMITERS: [u8; 5] = [b';', b'\t', b',', b'|', b'~'];
+
+/// How a file is to be read.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    pub syntax: Syntax,
+    /// Physical lines before the first data line, header not counted.
+    pub skip: u64,
+    pub has_header: bool,
+    pub mapping: Mapping,
+    /// The date the file itself states.
+    pub stated_date: Option<jiff::civil::Date>,
+    pub is_art_asc: bool,
+}
+
+/// One record of the sample.
+struct Sampled {
+    line: u64,
+    fields: Vec<String>,
+}
+
+/// The sample and how to read it.
+pub(crate) struct Sample<'a> {
+    pub bytes: &'a [u8],
+    /// The sample is the whole file.
+    pub whole: bool,
+    pub encoding: EncodingName,
+    pub operation: &'a str,
+}
+
+/// Refuses what is not a stock file, whatever its name.
+pub(crate) fn refuse_other_files(sample: &Sample<'_>, name: &str) -> Result<(), AdapterError> {
+    let start = sample.bytes.trim_ascii_start();
+    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
+    let head = start[..start.len().min(16)].to_ascii_lowercase();
+    let what = if head.starts_with(b"<!doctype") || head.starts_with(b"<html") || head.starts_with(b"<?xml") {
+        "it is a web page or an XML file; open the address in a browser to see what it answers"
+    } else if start.starts_with(b"PK\x03\x04") {
+        "it is a spreadsheet or an archive; export the stock as CSV"
+    } else if start.starts_with(b"\xD0\xCF\x11\xE0") {
+        "it is an old Excel workbook; export the stock as CSV"
+    } else if start.starts_with(b"%PDF") {
+        "it is a PDF; export the stock as CSV"
+    } else if start.starts_with(b"A0001") {
+        "it is a Dilicom order, not a stock; point the path at the stock export"
+    } else if name.to_ascii_lowercase().ends_with(".tit") {
+        "it is a Titelive catalogue file, not a stock; point the path at the stock export"
+    } else if head.starts_with(b"{") || head.starts_with(b"[{") {
+        "it is JSON; export the stock as CSV"
+    } else {
+        let nuls = sample.bytes.iter().filter(|byte| **byte == 0).count();
+        if nuls * 4 > sample.bytes.len() && !sample.bytes.is_empty() {
+            let context = "every other byte is zero: this looks like UTF-16 without its mark; write file.encoding = \"utf-16le\" or export as UTF-8";
+            return Err(AdapterError::new(Class::Data, "BadEncoding", sample.operation, context));
+        }
+        return Ok(());
+    };
+    Err(AdapterError::new(Class::Data, "NotAStockFile", sample.operation, what))
+}
+
+/// Decides how to read the file. `None` when the file holds no record at all.
+pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Result<Option<Dialect>, AdapterError> {
+    let lines = sample.read(Syntax { delimiter: None, quote: None }, plan, COUNTED);
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let width = fixed::art_asc_width(plan.layout.shop_width);
+    let is_art_asc = plan.layout.format.map_or_else(
+        || {
+            plan.columns.ean.is_none()
+                && !plan.filters.has_columns()
+                && fixed::looks_like_art_asc(&sample.lines(plan), width)
+        },
+        |format| format == Format::ArtAsc,
+    );
+    if is_art_asc {
+        return Ok(Some(fixed::art_asc_dialect(plan, &sample.lines(plan))));
+    }
+    if plan.layout.format == Some(Format::Fixed) {
+        return fixed_dialect(sample, plan, needs_price).map(Some);
+    }
+    let hint = sep_hint(&sample.lines(plan));
+    let candidates: Vec<u8> = match plan.layout.delimiter.or(hint) {
+        Some(delimiter) => vec![delimiter],
+        None => DELIMITERS.to_vec(),
+    };
+    let quote = plan.layout.quote;
+    let hint_lines = u64::from(hint.is_some());
+    if needs_header(plan) {
+        return with_header(sample, plan, &candidates, hint_lines, needs_price).map(Some);
+    }
+    let delimiter = by_count(sample, plan, &candidates)?;
+    let syntax = Syntax { delimiter: Some(delimiter), quote };
+    let mut mapping =
+        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let records = sample.read(syntax, plan, HEADER_WITHIN);
+    let first = records.iter().find(|record| record.line > plan.layout.skip_lines + hint_lines);
+    let has_header = match (&plan.layout.header, first) {
+        (Some(Header::None), _) | (_, None) => false,
+        (Some(_), _) => true,
+        (None, Some(first)) => has_no_digit(first, &mapping),
+    };
+    let data: Vec<usize> = records.iter().skip(usize::from(has_header)).map(|record| record.fields.len()).collect();
+    if let Width::Fields { least, .. } = mapping.width {
+        let usual = modal(&data).map_or(least, |(count, _)| count).max(least);
+        mapping.width = Width::Fields { least: usual, most: usual };
+    }
+    let skip = match &plan.layout.header {
+        Some(Header::Line(line)) => u64::from(*line) - 1,
+        _ => plan.layout.skip_lines.max(hint_lines),
+    };
+    Ok(Some(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false }))
+}
+
+fn fixed_dialect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Result<Dialect, AdapterError> {
+    let mapping =
+        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let (skip, has_header) = match &plan.layout.header {
+        Some(Header::First) => (plan.layout.skip_lines, true),
+        Some(Header::Line(line)) => (u64::from(*line) - 1, true),
+        _ => (plan.layout.skip_lines, false),
+    };
+    let syntax = Syntax { delimiter: None, quote: None };
+    Ok(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false })
+}
+
+/// Must the columns be found by name?
+fn needs_header(plan: &Plan) -> bool {
+    if plan.layout.header == Some(Header::None) {
+        return false;
+    }
+    let columns = &plan.columns;
+    let by_number = |spot: &Spot| matches!(spot, Spot::Index(_));
+    let all_numbered = columns.ean.as_ref().is_some_and(|one| by_number(&one.spot))
+        && !columns.quantity.is_empty()
+        && columns.quantity.iter().all(|one| by_number(&one.spot))
+        && columns.price.iter().chain(&columns.condition).chain(&columns.shop).all(|one| by_number(&one.spot))
+        && columns.others.iter().all(|(_, one)| by_number(&one.spot))
+        && columns.minus.is_none();
+    let roles = ["ean", "quantity", "price", "condition", "shop", "title", "vat", "updated"];
+    let filters_by_name =
+        plan.filters.keep_if.iter().chain(&plan.filters.drop_if).any(|rule| !roles.contains(&rule.column.as_str()));
+    !all_numbered || filters_by_name
+}
+
+/// Tries each delimiter on each line that may be the header; the first line that names everything is it.
+fn with_header(
+    sample: &Sample<'_>,
+    plan: &Plan,
+    candidates: &[u8],
+    hint_lines: u64,
+    needs_price: bool,
+) -> Result<Dialect, AdapterError> {
+    let mut best: Option<(usize, Vec<String>, Vec<String>)> = None;
+    let mut fits = Vec::new();
+    for delimiter in candidates {
+        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote };
+        let records = sample.read(syntax, plan, HEADER_WITHIN);
+        for record in header_lines(&records, plan, hint_lines) {
+            match mapping::resolve(plan, Some(&record.fields), needs_price) {
+                Ok(mapping) => {
+                    fits.push((syntax, record.line, mapping));
+                    break;
+                }
+                Err(problems) => {
+                    // What the operator is shown: the line with most columns that fails least.
+                    let score = record.fields.len() * 10 / (problems.len() + 1);
+                    if best.as_ref().is_none_or(|(so_far, ..)| score > *so_far) {
+                        best = Some((score, record.fields.clone(), problems));
+                    }
+                }
+            }
+        }
+    }
+    match (fits.pop(), fits.is_empty()) {
+        (Some((syntax, line, mapping)), true) => {
+            Ok(Dialect { syntax, skip: line - 1, has_header: true, mapping, stated_date: None, is_art_asc: false })
+        }
+        (Some(_), false) => Err(AdapterError::new(
+            Class::Data,
+            "HeaderMismatch",
+            sample.operation,
+            "the columns can be found with several delimiters; write file.delimiter",
+        )),
+        (None, _) => {
+            let (_, found, problems) = best.unwrap_or_default();
+            Err(sample.header_mismatch(&problems, &found))
+        }
+    }
+}
+
+/// The lines that the settings allow to be the header.
+fn header_lines<'r>(records: &'r [Sampled], plan: &Plan, hint_lines: u64) -> Vec<&'r Sampled> {
+    let after = plan.layout.skip_lines.max(hint_lines);
+    let mut open = records.iter().filter(move |record| record.line > after);
+    match &plan.layout.header {
+        Some(Header::First) => open.next().into_iter().collect(),
+        Some(Header::Line(line)) => records.iter().filter(|record| record.line == u64::from(*line)).collect(),
+        Some(Header::Contains(names)) => {
+            let wanted: Vec<String> = names.iter().map(|name| normalised_name(name)).collect();
+            open.find(|record| {
+                let found: Vec<String> = record.fields.iter().map(|name| normalised_name(name)).collect();
+                wanted.iter().all(|name| found.contains(name))
+            })
+            .into_iter()
+            .collect()
+        }
+        Some(Header::None) | None => open.collect(),
+    }
+}
+
+/// The delimiter that stands equally often in (nearly) every line.
+fn by_count(sample: &Sample<'_>, plan: &Plan, candidates: &[u8]) -> Result<u8, AdapterError> {
+    if let [only] = candidates {
+        return Ok(*only);
+    }
+    let mut scored: Vec<(usize, u8)> = Vec::new();
+    for delimiter in candidates {
+        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote };
+        let counts: Vec<usize> =
+            sample.read(syntax, plan, COUNTED).iter().map(|record| record.fields.len() - 1).collect();
+        if let Some((count, times)) = modal(&counts)
+            && count > 0
+            && times * 10 >= counts.len() * 6
+        {
+            scored.push((times * 100 / counts.len(), *delimiter));
+        }
+    }
+    let most = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
+    let mut best: Vec<u8> = scored.into_iter().filter(|(score, _)| *score == most).map(|(_, one)| one).collect();
+    if best.len() > 1 {
+        // One decimal comma a line looks like a delimiter; in French files it is the other one.
+        best.retain(|delimiter| *delimiter != b',');
+    }
+    match best[..] {
+        [one] => Ok(one),
+        _ => Err(AdapterError::new(
+            Class::Data,
+            "HeaderMismatch",
+            sample.operation,
+            "the delimiter cannot be told from the first lines; write file.delimiter",
+        )),
+    }
+}
+
+/// The most frequent value and how often it stands.
+fn modal(values: &[usize]) -> Option<(usize, usize)> {
+    values.iter().map(|value| (*value, values.iter().filter(|other| *other == value).count())).max_by_key(|one| one.1)
+}
+
+fn has_no_digit(record: &Sampled, mapping: &Mapping) -> bool {
+    let places = mapping.quantity.iter().chain(&mapping.price).chain(std::iter::once(&mapping.ean));
+    places
+        .filter_map(|at| match at {
+            mapping::At::Index(index) => record.fields.get(*index),
+            mapping::At::Span { .. } => None,
+        })
+        .all(|field| !field.trim().is_empty() && !normalised_name(field).starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// `sep=;` on the first line, a spreadsheet's hint.
+fn sep_hint(lines: &[Vec<u8>]) -> Option<u8> {
+    let first = lines.first()?;
+    let rest = first.strip_prefix(b"\xEF\xBB\xBF".as_slice()).unwrap_or(first);
+    match rest.trim_ascii_end() {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => Some(*delimiter),
+        _ if rest.eq_ignore_ascii_case(b"sep=\t") => Some(b'\t'),
+        _ => None,
+    }
+}
+
+impl Sample<'_> {
+    /// The first records under a syntax, comments left out.
+    fn read(&self, syntax: Syntax, plan: &Plan, most: usize) -> Vec<Sampled> {
+        let mut records = Records::with_buffer(self.bytes, syntax, SAMPLE_BYTES);
+        let mut found = Vec::new();
+        // Reading from memory does not fail.
+        while found.len() < most
+            && let Ok(step @ (Step::Record | Step::TooLong)) = records.next()
+        {
+            let is_cut = !self.whole && !records.is_terminated();
+            let is_comment =
+                plan.layout.comment.as_ref().is_some_and(|comment| records.raw().starts_with(comment.as_bytes()));
+            if step == Step::TooLong || is_cut || is_comment {
+                continue;
+            }
+            let fields = (0..records.field_count())
+                .filter_map(|at| records.field(at))
+                .map(|(bytes, _)| decode(bytes, self.encoding).trim().to_owned())
+                .collect();
+            found.push(Sampled { line: records.line(), fields });
+        }
+        found
+    }
+
+    /// The first lines as written.
+    fn lines(&self, plan: &Plan) -> Vec<Vec<u8>> {
+        let mut records = Records::with_buffer(self.bytes, Syntax { delimiter: None, quote: None }, SAMPLE_BYTES);
+        let mut found = Vec::new();
+        while found.len() < COUNTED
+            && let Ok(Step::Record) = records.next()
+        {
+            if records.line() > plan.layout.skip_lines && (self.whole || records.is_terminated()) {
+                found.push(records.raw().to_vec());
+            }
+        }
+        found
+    }
+
+    fn header_mismatch(&self, problems: &[String], found: &[String]) -> AdapterError {
+        let names: Vec<String> = found.iter().take(60).map(|name| shortened(name, 60)).collect();
+        let shown = if names.is_empty() { "none".to_owned() } else { names.join(" | ") };
+        let context = format!(
+            "{}; header found: {shown}; if these are the right columns, paste this and correct it:\n{}",
+            problems.join("; "),
+            mapping::suggestion(&names)
+        );
+        AdapterError::new(Class::Data, "HeaderMismatch", self.operation, context)
+    }
+}

@@ -1,0 +1,117 @@
+//! A file behind a web address, fetched into a temporary file.
+//!
+//! No conditional request is made: a "not modified" answer would leave nothing to read, and reading an unchanged file
+//! costs less than keeping a copy of it true.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use passerelle_contract::{AdapterError, Context, SettingProblem, SettingsError};
+use passerelle_kit::http::{Client, Config, Get};
+use passerelle_kit::secret::Secret;
+use tokio::io::AsyncWriteExt as _;
+use url::Url;
+
+use super::{Found, Listed, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, mode_of, stale_warning};
+use crate::plan::Pick;
+use crate::scan::{About, read_error};
+use crate::settings::Access;
+
+/// How much of the answer a health question reads.
+const PROBE_BYTES: u64 = 4096;
+
+/// One address.
+pub(crate) struct Http {
+    client: Client,
+    url: Url,
+}
+
+impl Http {
+    pub(crate) fn new(url: &Url, access: &Access, context: &Context) -> Result<Self, SettingsError> {
+        let authorization = match (&access.user, &access.password) {
+            (Some(user), Some(password)) => {
+                let password = password
+                    .resolve(&context.base_dir)
+                    .map_err(|problem| SettingsError { problems: vec![problem.at("access.password")] })?;
+                let pair = format!("{user}:{}", password.expose());
+                Some(Secret::new(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))))
+            }
+            _ => None,
+        };
+        let mut base = url.clone();
+        base.set_path("/");
+        base.set_query(None);
+        let config = Config {
+            // Without credentials nothing secret travels; export links of old tills have no TLS.
+            allow_plain_http: authorization.is_none(),
+            authorization,
+            max_body_bytes: MAX_DOWNLOAD_BYTES,
+            total_timeout: MAX_FETCH_TIME,
+            request_timeout: Duration::from_secs(60),
+            ..Config::new(base, context)
+        };
+        let client = Client::new(config).map_err(|error| SettingsError {
+            problems: vec![SettingProblem { path: "url".into(), message: error.context }],
+        })?;
+        Ok(Self { client, url: url.clone() })
+    }
+
+    pub(crate) const fn signs_in(&self) -> bool {
+        self.client.config().authorization.is_some()
+    }
+
+    pub(crate) async fn fetch(&self, pick: &Pick) -> Result<Found, AdapterError> {
+        let operation = format!("fetch {}", self.shown());
+        let mut download = self.client.open(&Get::new("fetch the stock file", self.url.clone())).await?;
+        if download.status() != 200 {
+            drop(download);
+            // Asked again with a small limit: the body of a refusal may be endless too.
+            return Err(self.client.get(&self.probing()).await?.refused());
+        }
+        let modified = download.header("last-modified").and_then(http_date);
+        let fail = |error| read_error(error, &operation);
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(fail)?);
+        let mut bytes = 0;
+        while let Some(piece) = download.chunk().await? {
+            bytes += piece.len() as u64;
+            file.write_all(&piece).await.map_err(fail)?;
+        }
+        file.flush().await.map_err(fail)?;
+        tokio::io::AsyncSeekExt::rewind(&mut file).await.map_err(fail)?;
+        let now = SystemTime::now();
+        let listed = Listed { name: self.name(), bytes, modified };
+        let about = About {
+            mode: mode_of(pick, &listed.name),
+            warnings: stale_warning(pick, &listed, now).into_iter().collect(),
+            name: listed.name,
+            operation,
+            modified,
+            cursor: None,
+            now,
+            unchanged: None,
+        };
+        Ok(Found::File(file.into_std().await, about))
+    }
+
+    pub(crate) async fn reach(&self) -> Result<String, AdapterError> {
+        let answer = self.client.get(&self.probing()).await?;
+        if answer.status == 200 { Ok(answer.saw()) } else { Err(answer.refused()) }
+    }
+
+    fn probing(&self) -> Get {
+        Get::new("ask for the stock file", self.url.clone()).probing(PROBE_BYTES)
+    }
+
+    fn name(&self) -> String {
+        self.url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned()
+    }
+
+    /// Without its query, which may carry a key.
+    fn shown(&self) -> String {
+        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
+    }
+}
+
+fn http_date(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(jiff::fmt::rfc2822::parse(text).ok()?.timestamp()).ok()
+}

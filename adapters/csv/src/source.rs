@@ -1,0 +1,96 @@
+//! The pull: finds the file, reads it on a blocking thread, hands its pages on as fast as they are taken.
+//!
+//! Invariant: at most [`PAGES_AHEAD`] pages wait, and dropping the stream stops the reading.
+
+use std::sync::Arc;
+
+use futures_util::stream;
+use passerelle_contract::{
+    AdapterError, Class, Completeness, Context, Cursor, End, Expectations, Page, PageStream, Pull, SettingsError,
+    Source, StockLine,
+};
+use tokio::sync::mpsc;
+
+use crate::origin::{Found, Origin, unpack};
+use crate::plan::Plan;
+use crate::scan;
+
+/// Pages read ahead of the consumer.
+const PAGES_AHEAD: usize = 3;
+
+/// One connection's stock file.
+pub(crate) struct StockFile {
+    pub plan: Arc<Plan>,
+    pub origin: Arc<Origin>,
+}
+
+type Sent = Result<Page<StockLine>, AdapterError>;
+
+/// Where a pass stands.
+enum Walk {
+    Start(Arc<Plan>, Arc<Origin>, Option<Cursor>),
+    Reading(mpsc::Receiver<Sent>),
+    Done,
+}
+
+impl StockFile {
+    pub(crate) fn new(plan: Plan, context: &Context) -> Result<Self, SettingsError> {
+        let origin = Origin::new(&plan, context)?;
+        Ok(Self { plan: Arc::new(plan), origin: Arc::new(origin) })
+    }
+}
+
+impl Source<StockLine> for StockFile {
+    fn pull(&self, ask: Pull) -> PageStream<'_, StockLine> {
+        let start = Walk::Start(Arc::clone(&self.plan), Arc::clone(&self.origin), ask.from);
+        Box::pin(stream::unfold(start, |walk| async move {
+            let mut pages = match walk {
+                Walk::Done => return None,
+                Walk::Reading(pages) => pages,
+                Walk::Start(plan, origin, from) => match origin.fetch(&plan.pick, from.as_ref()).await {
+                    Err(error) => return Some((Err(error), Walk::Done)),
+                    Ok(Found::NothingNew(cursor)) => return Some((Ok(nothing_new(cursor)), Walk::Done)),
+                    Ok(Found::File(file, about)) => read_aside(plan, file, about),
+                },
+            };
+            match pages.recv().await {
+                Some(Ok(page)) if page.end.is_none() => Some((Ok(page), Walk::Reading(pages))),
+                Some(last) => Some((last, Walk::Done)),
+                None => Some((Err(stopped()), Walk::Done)),
+            }
+        }))
+    }
+
+    fn expectations(&self) -> Expectations {
+        self.plan.expectations
+    }
+}
+
+/// Starts the reading thread. It ends by itself once nobody takes its pages.
+fn read_aside(plan: Arc<Plan>, file: std::fs::File, about: scan::About) -> mpsc::Receiver<Sent> {
+    let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut send = |page| sender.blocking_send(Ok(page)).is_ok();
+        let read =
+            unpack::with_content(file, &about.operation, &mut |content| scan::scan(content, &plan, &about, &mut send));
+        if let Err(error) = read {
+            // Nobody listening is the one reason why this cannot be said.
+            let _unheard = sender.blocking_send(Err(error));
+        }
+    });
+    receiver
+}
+
+fn nothing_new(cursor: Cursor) -> Page<StockLine> {
+    let end = End { completeness: Completeness::Delta, cursor: Some(cursor), observed_at: None, warnings: Vec::new() };
+    Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }
+}
+
+fn stopped() -> AdapterError {
+    AdapterError::new(
+        Class::Transient,
+        "Unreadable",
+        "read the stock file",
+        "the reading thread stopped before the end",
+    )
+}

@@ -1,0 +1,80 @@
+//! Pulls a file through the adapter and prints what came out, one line a row.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+use std::path::PathBuf;
+
+use futures_util::StreamExt as _;
+use passerelle_contract::{AdapterError, Context, Pull, Quantity, Row};
+use serde_json::{Value, json};
+
+pub struct Pulled {
+    pub lines: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+pub async fn pull(settings: &Value, context: Context) -> Result<Pulled, AdapterError> {
+    let adapter = (passerelle_csv::DESCRIPTOR.connect)(settings, context).unwrap();
+    let mut pages = adapter.stock().unwrap().pull(Pull::default());
+    let (mut lines, mut notes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        for row in page.rows {
+            lines.push(match row {
+                Row::Good(line) => {
+                    let Quantity::Exactly(copies) = line.quantity else { panic!("a file is never unlimited") };
+                    format!("{} good {} {} {copies}", number(&line.at), line.ean, line.price.0)
+                }
+                Row::Poison(error) => format!("{} {}", number(&error.at), error.problem.code),
+            });
+        }
+        notes.extend(page.notes.iter().map(|note| format!("note {} {}", number(&note.at), note.kind.code())));
+        if let Some(end) = page.end {
+            lines.append(&mut notes);
+            lines.push(format!("end {:?}", end.completeness));
+            warnings = end.warnings;
+        }
+    }
+    assert!(lines.last().is_some_and(|line| line.starts_with("end")), "the last page carries the end");
+    Ok(Pulled { lines, warnings })
+}
+
+fn number(at: &passerelle_contract::Position) -> String {
+    at.to_string().trim_start_matches("line ").to_owned()
+}
+
+pub fn fixture(scenario: &str) -> (PathBuf, Vec<String>) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/csv").join(scenario);
+    let about = std::fs::read_to_string(folder.join("scenario.toml")).unwrap();
+    let file = about.lines().find_map(|line| line.strip_prefix("file = ")).unwrap().trim_matches('"');
+    let expect = about.split("expect = \"\"\"\n").nth(1).unwrap().trim_end().trim_end_matches("\"\"\"");
+    (folder.join(file), expect.lines().map(str::to_owned).collect())
+}
+
+/// Settings with a path, read at once.
+pub fn at_once(path: &std::path::Path, more: Value) -> Value {
+    let mut settings = json!({ "path": path, "file": { "settle_seconds": 0 } });
+    for (key, value) in more.as_object().unwrap() {
+        match (settings.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
+            _ => settings[key] = value.clone(),
+        }
+    }
+    settings
+}
+
+/// Pulls bytes written to a file of this name.
+pub async fn pull_bytes(name: &str, bytes: &[u8], more: Value) -> Result<Pulled, AdapterError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    pull(&at_once(&path, more), Context::default()).await
+}
+
+pub async fn lines_of(bytes: &[u8], more: Value) -> Vec<String> {
+    pull_bytes("stock.csv", bytes, more).await.unwrap().lines
+}
+
+pub async fn refusal(name: &str, bytes: &[u8], more: Value) -> AdapterError {
+    pull_bytes(name, bytes, more).await.err().expect("the file is refused")
+}

@@ -1,0 +1,143 @@
+//! The signature against vectors computed with the real backend's own serialiser and HTTP client.
+
+use passerelle::sandbox::message::{inner_text, sign_message, signature, wire_body};
+use serde_json::{Value, json};
+
+struct Vector {
+    name: &'static str,
+    key: &'static str,
+    fields: Vec<(&'static str, Value)>,
+    inner_bytes: usize,
+    wire_bytes: usize,
+    signature: &'static str,
+    /// What a receiver that signs the raw body would compute: must differ.
+    over_the_wire: &'static str,
+}
+
+fn product_booking(phone: Value, action: &str) -> Vec<(&'static str, Value)> {
+    vec![
+        ("booking_confirmation_date", json!(null)),
+        ("booking_creation_date", json!("2026-03-12T18:05:09")),
+        ("booking_quantity", json!(1)),
+        ("offer_ean", json!("9782070286256")),
+        ("offer_id", json!(4213)),
+        ("offer_id_at_provider", json!(null)),
+        ("offer_name", json!("Le \"Petit\" \\ Prince 🎭")),
+        ("offer_price", json!(799)),
+        ("price_category_id", json!(null)),
+        ("price_category_id_at_provider", json!(null)),
+        ("price_category_label", json!(null)),
+        ("stock_id", json!(9001)),
+        ("stock_id_at_provider", json!(null)),
+        ("user_birth_date", json!("2008-01-01")),
+        ("user_email", json!("lea.nunez@example.com")),
+        ("user_first_name", json!("Léa")),
+        ("user_last_name", json!("Nuñez")),
+        ("user_phone", phone),
+        ("venue_address", json!(null)),
+        ("venue_department_code", json!(null)),
+        ("venue_id", json!(535)),
+        ("venue_name", json!("Librairie 100% Bulles / BD")),
+        ("action", json!(action)),
+    ]
+}
+
+fn vectors() -> Vec<Vector> {
+    vec![
+        Vector {
+            name: "booking, duo, accents, typographic apostrophe, fractional seconds",
+            key: "hmac-test-key-0001",
+            fields: vec![
+                ("booking_confirmation_date", json!("2026-03-14T18:05:09.123456")),
+                ("booking_creation_date", json!("2026-03-12T18:05:09.123456")),
+                ("booking_quantity", json!(2)),
+                ("offer_ean", json!(null)),
+                ("offer_id", json!(4213)),
+                ("offer_id_at_provider", json!("spec-0042")),
+                ("offer_name", json!("La fête aux acouphènes")),
+                ("offer_price", json!(1250)),
+                ("price_category_id", json!(77)),
+                ("price_category_id_at_provider", json!("cat-A")),
+                ("price_category_label", json!("Carré d'or")),
+                ("stock_id", json!(9001)),
+                ("stock_id_at_provider", json!("seance-7")),
+                ("user_birth_date", json!("2008-01-01")),
+                ("user_email", json!("lea.nunez@example.com")),
+                ("user_first_name", json!("Léa")),
+                ("user_last_name", json!("Nuñez")),
+                ("user_phone", json!("+33601020304")),
+                ("venue_address", json!("12 rue de l'Église")),
+                ("venue_department_code", json!("974")),
+                ("venue_id", json!(535)),
+                ("venue_name", json!("Théâtre de l\u{2019}Île")),
+            ],
+            inner_bytes: 758,
+            wire_bytes: 844,
+            signature: "144183af000f3d38e48e466cb571b84ccdbb9dfd978dd782537df9c0280b5f59",
+            over_the_wire: "9ccd0ac071c8f2fb5be7bf7859a116663168ef3691022b98cb77a90e2d62b90f",
+        },
+        Vector {
+            name: "notification BOOK, empty phone, quote, backslash, emoji, slash",
+            key: "hmac-test-key-0001",
+            fields: product_booking(json!(""), "BOOK"),
+            inner_bytes: 687,
+            wire_bytes: 765,
+            signature: "7a038fe5f2eadf345826639ed3c25aa502ef460a15e9e927c6331b01570faab7",
+            over_the_wire: "facae487099f7193ec378ee384bc87f3aaced9e3957e86896fbae9540ed0005c",
+        },
+        Vector {
+            name: "notification CANCEL, null phone, key with accents",
+            key: "clé-secrète-é",
+            fields: product_booking(json!(null), "CANCEL"),
+            inner_bytes: 691,
+            wire_bytes: 767,
+            signature: "23b69f79c0096d544e500c7b91367a58ae57de26ff7d12c9d609b1e96e47efc6",
+            over_the_wire: "a426bace368d928263ef3a40b0d90afd03877029c3499b08a1cdc98d7a1cf562",
+        },
+        Vector {
+            name: "cancellation, two barcodes",
+            key: "hmac-test-key-0001",
+            fields: vec![("barcodes", json!(["1234567AJSQ", "1234567AJSA"]))],
+            inner_bytes: 44,
+            wire_bytes: 52,
+            signature: "37ea9f9499825b3deaef4f634c56e42dd3ba59b82123256b46eda7c3c7c3df9d",
+            over_the_wire: "7c78c2fac543c58d45086e775ec281b97ee4fec8569f4142e96285b8bf1398d3",
+        },
+        Vector {
+            name: "cancellation, non-ASCII and control characters",
+            key: "hmac-test-key-0001",
+            fields: vec![("barcodes", json!(["É-001\t☃"]))],
+            inner_bytes: 36,
+            wire_bytes: 45,
+            signature: "04bc4a511fa8c72770a59221129f86d979e906533604bde8672d514f78827791",
+            over_the_wire: "e23cd2db545e3fbc533af6b93a460bd29ffb8593610ca242f34ec0ea5dab5360",
+        },
+        Vector {
+            name: "cancellation, empty list",
+            key: "hmac-test-key-0001",
+            fields: vec![("barcodes", json!([]))],
+            inner_bytes: 16,
+            wire_bytes: 20,
+            signature: "2d5f80f56f8782980b8cf42279ac54f3cceb9e5ca8f2fd4fe6361c7dcd2d9c21",
+            over_the_wire: "433c594e31b108215cf1199daae13e688d9b63a20fbd7a20fb18769ce19a8642",
+        },
+    ]
+}
+
+#[test]
+fn every_vector_has_the_bytes_and_the_signature_of_the_real_backend() {
+    for vector in vectors() {
+        let message = sign_message(vector.key, &vector.fields);
+        assert_eq!(message.inner.len(), vector.inner_bytes, "{}: {}", vector.name, message.inner);
+        assert_eq!(message.wire.len(), vector.wire_bytes, "{}: {}", vector.name, message.wire);
+        assert_eq!(message.signature, vector.signature, "{}", vector.name);
+        assert_eq!(signature(vector.key, &message.wire), vector.over_the_wire, "{}", vector.name);
+    }
+}
+
+#[test]
+fn the_two_layers_look_as_they_travel() {
+    let inner = inner_text(&[("a", json!("é\"")), ("b", json!(null))]);
+    assert_eq!(inner, r#"{"a": "\u00e9\"", "b": null}"#);
+    assert_eq!(wire_body(&inner), r#""{\"a\": \"\\u00e9\\\"\", \"b\": null}""#);
+}
