@@ -17,6 +17,7 @@ mod error;
 mod lane;
 mod retry;
 
+use std::fmt;
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Context};
@@ -36,7 +37,7 @@ use crate::secret::Secret;
 pub const MAX_REDIRECTS: usize = 5;
 
 /// How one vendor is talked to. Start from [`Config::new`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Where the vendor lives. Credentials go to this origin and to no other.
     pub base: Url,
@@ -77,8 +78,19 @@ impl Config {
     }
 }
 
+impl fmt::Debug for Config {
+    /// Without the query of the base address: some vendors put a key there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("base", &error::shown(&self.base))
+            .field("authorization", &self.authorization)
+            .field("allow_private_addresses", &self.allow_private_addresses)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Get {
     /// What is being done, for messages: `list stocks`.
     pub operation: &'static str,
@@ -105,6 +117,13 @@ impl Get {
         self.only_first_bytes = Some(only_first_bytes);
         self.lane = Lane::Probe;
         self
+    }
+}
+
+impl fmt::Debug for Get {
+    /// Without query and headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Get({}: {})", self.operation, error::shown(&self.url))
     }
 }
 

@@ -120,6 +120,14 @@ async fn credentials_do_not_follow_a_redirect_to_another_origin() {
     assert!(!format!("{client:?} {answer:?}").contains("kanari"));
 }
 
+#[test]
+fn no_query_shows_in_debug() {
+    let base = Url::parse("https://shop.example/stocks?key=kanari").unwrap();
+    let client = Client::new(Config::new(base.clone(), &Context::default())).unwrap();
+    let shown = format!("{client:?} {:?}", Get::new("test", base));
+    assert!(shown.contains("shop.example/stocks") && !shown.contains("kanari"), "{shown}");
+}
+
 #[tokio::test]
 async fn redirects_end() {
     let (base, served) = server(vec![plain("301 Moved", "Location: /again\r\n", b"")], None).await;
