@@ -106,6 +106,9 @@ impl Lane<'_> {
     async fn push_pending(&self, total: &mut Pushed) -> Result<Round, PassError> {
         let of = ledger::totals(self.store.as_ref(), &self.lease.connection).await?.pending;
         let mut round = Round::default();
+        if of == 0 {
+            return Ok(round);
+        }
         let mut batch: Vec<Entry> = Vec::with_capacity(MAX_EANS_SENT);
         let mut scan = Scan::at_work(self.store.as_ref(), &self.lease.connection);
         while let Some(page) = scan.next_page().await? {

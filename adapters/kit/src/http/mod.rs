@@ -43,7 +43,8 @@ pub struct Config {
     pub base: Url,
     /// The value of `Authorization`, if the vendor wants one.
     pub authorization: Option<Secret>,
-    /// May the vendor live on a loopback, private or link-local address?
+    /// May the vendor live on a loopback, private or link-local address? When not, a base that literally names this machine
+    /// (`127.0.0.1`, `[::1]`, `localhost`) is reached all the same, and nothing else inside is.
     pub allow_private_addresses: bool,
     /// May a public address be talked to without TLS? Off by default: credentials and stock would travel in clear. A
     /// private address that is allowed at all may always be: nothing leaves the house.
@@ -149,7 +150,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(config.connect_timeout)
-            .dns_resolver(address::GuardedResolver { allow_private: config.allow_private_addresses })
+            .dns_resolver(address::GuardedResolver::new(&config))
             .build()
             .map_err(|error| {
                 AdapterError::new(
