@@ -156,8 +156,11 @@ pub fn quantity(text: &str, mark: DecimalMark) -> Result<Count, NumberProblem> {
     Ok(Count { copies: u32::try_from(copies).unwrap_or(u32::MAX), clamped: false })
 }
 
-/// Digits with at most two decimals: nearly every price of nearly every file, without a copy.
-fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
+/// Digits with at most two decimals, in cents: nearly every price of nearly every file, read from its bytes. `None` is no
+/// verdict, only a reason to call [`price`].
+#[inline]
+#[must_use]
+pub fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
     match unit {
         PriceUnit::Cent => plain_integer(text),
         PriceUnit::Millieuro => None,
@@ -188,7 +191,9 @@ fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
 }
 
 /// One to nine digits and nothing else.
-fn plain_integer(text: &[u8]) -> Option<u32> {
+#[inline]
+#[must_use]
+pub fn plain_integer(text: &[u8]) -> Option<u32> {
     if text.is_empty() || text.len() > 9 {
         return None;
     }
