@@ -17,8 +17,13 @@ use super::read::{PassRead, read};
 use super::{PassError, Summary, venue, walk};
 use crate::passculture::Client;
 use crate::rules::products::VenueTerms;
+use crate::store::ledger;
 use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, Millis, PassRecord, Store};
 
+/// Outcome of a pass whose plan waits.
+const HELD: &str = "held";
+/// Passes looked through for the last one that read something.
+const PASSES_LOOKED_AT: u32 = 100;
 /// Bodies that a vendor's software posted, taken up in one run.
 const MOST_INBOUND_PER_RUN: u32 = 100;
 
@@ -89,7 +94,12 @@ impl Reader<'_> {
                 self.progress,
             )
             .await?;
-            self.judge_dry(&pass, source.expectations(), &quarantine, &mut report).await?;
+            if pass.completeness == Completeness::Unchanged {
+                self.repeat_last(&mut report.summary).await?;
+                report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
+            } else {
+                self.judge_dry(&pass, source.expectations(), &quarantine, &mut report).await?;
+            }
         } else if let Some(intake) = self.adapter.push_intake() {
             let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
             for body in from_last_snapshot(bodies) {
@@ -139,6 +149,22 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The last pass that read something still holds: its rows are this pass's rows, and none of them changes anything.
+    async fn repeat_last(&self, summary: &mut Summary) -> Result<(), PassError> {
+        let passes = self.store.passes(&self.connection.id, PASSES_LOOKED_AT).await?;
+        let last = passes
+            .into_iter()
+            .filter(|pass| pass.outcome != HELD)
+            .filter_map(|pass| serde_json::from_value::<Summary>(pass.summary).ok())
+            .find(|summary| summary.read > 0)
+            .unwrap_or_default();
+        summary.read += last.read;
+        summary.kept += last.kept;
+        summary.quarantined += last.quarantined;
+        summary.unchanged += last.create + last.change + last.unchanged;
+        Ok(())
+    }
+
     fn report(&self) -> Report {
         let summary = Summary { connection: self.connection.id.clone(), ..Summary::default() };
         Report { summary, ..Report::default() }
@@ -179,7 +205,7 @@ impl Run<'_> {
         report.summary.requests = self.client.requests();
         report.summary.seconds = began.elapsed().as_secs_f64();
         let outcome = match &result {
-            Ok(()) if report.summary.held > 0 => "held",
+            Ok(()) if report.summary.held > 0 => HELD,
             Ok(()) => "done",
             Err(_) => "failed",
         };
@@ -270,6 +296,15 @@ impl Run<'_> {
         let mut quarantine = Quarantine::new(&self.reader.connection.id);
         let pass = read(pages, expectations, terms, &mut quarantine, store, Some(lease), self.reader.progress).await?;
         let mut state = store.state(&self.reader.connection.id).await?;
+        report.notices.extend(pass.warnings.iter().cloned());
+        if pass.completeness == Completeness::Unchanged {
+            self.reader.repeat_last(&mut report.summary).await?;
+            // Whatever was held meanwhile is gone: the vendor is back at what was applied.
+            if store.held(&lease.connection).await?.is_some() {
+                store.set_held(lease, None).await?;
+            }
+            return Ok(true);
+        }
         // A delta restates few rows: it must not wipe what the last snapshot left behind.
         let digest = if pass.completeness == Completeness::Delta && quarantine.total == 0 {
             state.quarantine_digest
@@ -278,7 +313,6 @@ impl Run<'_> {
         };
         let tally = walk::tally(store, &self.reader.connection.id, &pass.rows, pass.completeness).await?;
         add(&mut report.summary, &pass, &tally, &quarantine);
-        report.notices.extend(pass.warnings.iter().cloned());
         self.reader.progress.step(Step::Planned {
             create: tally.create,
             change: tally.change,
@@ -347,7 +381,10 @@ impl Run<'_> {
         completeness: Completeness,
         digest: Option<u64>,
     ) -> Result<(), PassError> {
-        if end.cursor.is_some() {
+        // What a partial pass did not show must be asked for again.
+        if completeness == Completeness::Partial {
+            state.cursor = None;
+        } else if end.cursor.is_some() {
             state.cursor = end.cursor.clone().map(|cursor| cursor.0);
         }
         if completeness == Completeness::Snapshot {
@@ -360,12 +397,16 @@ impl Run<'_> {
 
     /// Looks the venue up when that is due. What another venue acknowledged says nothing of this one.
     async fn resolve_venue(&self, lease: &Lease, state: &mut ConnectionState) -> Result<(), PassError> {
-        let before = state.venue_id;
+        let before = (state.venue_id, state.postal_code.clone());
         if !venue::resolve(self.client, self.reader.connection, state, (self.now)()).await? {
             return Ok(());
         }
-        if before != state.venue_id {
+        if before.0 != state.venue_id {
             venue::forget_acknowledged(self.reader.store.as_ref(), lease).await?;
+        }
+        // Another place has another price ceiling: every row is judged again.
+        if before.1 != state.postal_code {
+            state.cursor = None;
         }
         Ok(self.reader.store.save_state(lease, state).await?)
     }
@@ -389,7 +430,7 @@ impl Run<'_> {
             now: self.now,
         };
         let result = lane.drive().await;
-        let totals = crate::store::ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
+        let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
         report.summary.rejected = totals.refused;
         let pushed = result?;
         report.summary.pushed += pushed.pushed;

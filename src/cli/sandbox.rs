@@ -26,21 +26,30 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let taken = |why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", self.listen));
+        let taken =
+            |why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", self.listen));
         if self.which == "passculture" {
             let running = sandbox::Sandbox::start(self.listen, seed(self.seed.as_deref())?).await.map_err(taken)?;
             listening(context, running.address());
-            context.output.say(format!("its controls are described at http://{}/_sandbox/; Ctrl-C stops it", running.address()));
+            context
+                .output
+                .say(format!("its controls are described at http://{}/_sandbox/; Ctrl-C stops it", running.address()));
             stop_signal().await;
             running.stop().await;
             return Ok(0);
         }
         let Some((_, start)) = SIMULATORS.iter().find(|(id, _)| *id == self.which) else {
             let known: Vec<&str> = SIMULATORS.iter().map(|(id, _)| *id).collect();
-            return Err(CliError::Usage(format!("there is no sandbox `{}`; known: passculture, {}", self.which, known.join(", "))));
+            return Err(CliError::Usage(format!(
+                "there is no sandbox `{}`; known: passculture, {}",
+                self.which,
+                known.join(", ")
+            )));
         };
         if self.seed.is_some() {
-            return Err(CliError::Usage("--seed is for passculture; a vendor's simulator invents its own stock".to_owned()));
+            return Err(CliError::Usage(
+                "--seed is for passculture; a vendor's simulator invents its own stock".to_owned(),
+            ));
         }
         let running = start(self.listen).await.map_err(taken)?;
         listening(context, running.address);
@@ -53,7 +62,8 @@ impl Sandbox {
 fn seed(path: Option<&Path>) -> Result<Seed, CliError> {
     let Some(path) = path else { return Ok(Seed::built_in()) };
     let place = path.display();
-    let text = std::fs::read_to_string(path).map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
     Seed::from_json(&text).map_err(|why| CliError::Failed(format!("{place}: {why}")))
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod dialect;
 mod facts;
 mod fixed;
+mod identity;
 mod mapping;
 mod origin;
 mod plan;

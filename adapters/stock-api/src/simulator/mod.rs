@@ -74,7 +74,8 @@ impl StockSimulator {
     /// When the address cannot be had.
     pub async fn every_profile(address: SocketAddr) -> std::io::Result<Self> {
         let profiles = Profile::ALL.iter().filter(|profile| **profile != Profile::Huge);
-        let shops = profiles.map(|profile| ShopConfig { profile: *profile, ..ShopConfig::new(profile.name(), SANDBOX_SIRET) });
+        let shops =
+            profiles.map(|profile| ShopConfig { profile: *profile, ..ShopConfig::new(profile.name(), SANDBOX_SIRET) });
         Self::listen(address, shops.collect()).await
     }
 
