@@ -9,9 +9,9 @@ use std::time::Instant;
 use passerelle_contract::{Adapter, Completeness, Cursor, End, Page, Pull, PushIntake};
 
 use super::guard::{self, Judged, Verdict};
+use super::lane::Lane;
 use super::plan::Tally;
 use super::progress::{Progress, Step};
-use super::push::Lane;
 use super::quarantine::Quarantine;
 use super::read::{PassRead, read};
 use super::{PassError, Summary, venue, walk};

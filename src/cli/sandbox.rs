@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
 
-use super::serve::stop_signal;
+use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
 use crate::registry::SIMULATORS;
 use crate::sandbox::{self, Seed};
@@ -65,10 +64,4 @@ fn seed(path: Option<&Path>) -> Result<Seed, CliError> {
     let text =
         std::fs::read_to_string(path).map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
     Seed::from_json(&text).map_err(|why| CliError::Failed(format!("{place}: {why}")))
-}
-
-/// Says where something listens, the same way for every server.
-pub(super) fn listening(context: &CliContext, address: SocketAddr) {
-    context.output.say(format!("listening on http://{address}"));
-    context.output.json(&json!({ "event": "listening", "address": address.to_string() }));
 }
