@@ -401,6 +401,8 @@ fn count_lines(bytes: &[u8], range: Range<usize>, lines: &mut u64, first_line_en
 }
 
 #[cfg(test)]
+mod against_csv;
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
