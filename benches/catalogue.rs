@@ -2,7 +2,7 @@
 //!
 //! Whole processes are measured from outside (CPU from /proc, 10 ms ticks; several runs, medians), so that start-up, the store and
 //! reading back are in. Linux only. `-- small` uses a tenth of the rows.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::cast_precision_loss, missing_docs)]
 
 #[path = "../tests/shop/mod.rs"]
 mod shop;
