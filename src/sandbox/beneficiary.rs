@@ -95,6 +95,7 @@ pub(crate) fn book(world: &mut World, order: &Order<'_>) -> Result<(u64, Option<
             status: BookingStatus::Confirmed,
             created: now,
             confirmation: None,
+            tickets: Vec::new(),
         },
     );
     Ok((id, notification(world, id, "BOOK")))

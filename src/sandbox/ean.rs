@@ -16,7 +16,9 @@ use super::location::read_location;
 use super::products::offer_json;
 use super::seed::ean_number;
 use super::server::Call;
-use super::state::{AccountIndex, Eligibility, MAX_OFFERS, Offer, OfferAddress, OfferKind, Stock, World, ean_text};
+use super::state::{
+    AccountIndex, Eligibility, MAX_OFFERS, Offer, OfferAddress, OfferKind, Stock, Validation, World, ean_text,
+};
 use super::validate::{Fields, Loc, parse_int};
 
 /// Items of one upsert call.
@@ -163,7 +165,7 @@ pub(crate) fn upsert(world: &World, call: &Call) -> Result<Vec<Chunk>, Answer> {
         .collect())
 }
 
-fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
+pub(super) fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
     u64::try_from(id).ok().filter(|id| *id >= 1 && *id <= world.addresses.len() as u64).ok_or_else(|| {
         Answer::listed(404, "location.AddressLocation.addressId", format!("There is no address with id {id}"))
     })
@@ -202,10 +204,11 @@ fn create(world: &mut World, chunk: &Chunk, item: &Item) {
         name: product.name,
         category: product.category,
         ean: Some(item.ean),
-        rejected: false,
+        validation: Validation::Approved,
         publication: item.publication,
         booking_allowed: item.booking_allowed,
         address: chunk.address.clone().map(Box::new),
+        details: None,
         kind: OfferKind::Product { stock: Some(stock) },
     });
 }
@@ -217,7 +220,7 @@ fn new_stock(world: &mut World, item: &Item) -> Stock {
 fn update(world: &mut World, chunk: &Chunk, item: &Item, id: u64, now: Timestamp) {
     // Made ready before the offer is borrowed; a rejected offer takes no change at all.
     let fresh = match world.offers.get(&id) {
-        Some(offer) if offer.rejected => return,
+        Some(offer) if offer.validation == Validation::Rejected => return,
         Some(offer) if offer.product_stock().is_none() => Some(new_stock(world, item)),
         _ => None,
     };
@@ -232,7 +235,7 @@ fn update(world: &mut World, chunk: &Chunk, item: &Item, id: u64, now: Timestamp
         offer.publication = item.publication;
         offer.booking_allowed = item.booking_allowed;
     }
-    let OfferKind::Product { stock } = &mut offer.kind;
+    let OfferKind::Product { stock } = &mut offer.kind else { return };
     match stock {
         Some(stock) => {
             stock.price = item.price;

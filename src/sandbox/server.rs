@@ -27,7 +27,10 @@ use super::log::{SeenRequest, SentMessage};
 use super::outbox::Outbox;
 use super::routes::{Action, Target, resolve};
 use super::state::{AccountIndex, World};
-use super::{addresses, auth, bookings, controls, ean, products, provider, venues};
+use super::{
+    addresses, auth, bookings, categories, controls, dates, ean, events, genres, price_categories, products, provider,
+    venues,
+};
 
 /// Largest body read; a bulk call of 500 items is under 200 kB.
 const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -318,6 +321,22 @@ fn dispatch(world: &mut World, action: Action, call: &Call, target: &Target<'_>,
         }
         Action::ListProducts => products::list(world, call),
         Action::ShowProduct => products::show(world, call, target.id),
+        Action::ListProductCategories => categories::list_products(),
+        Action::CreateEvent => events::create(world, call),
+        Action::ListEvents => events::list(world, call),
+        Action::ShowEvent => events::show(world, call, target.id),
+        Action::EditEvent => events::edit(world, call, target.id),
+        Action::ListEventCategories => categories::list_events(),
+        Action::AddPriceCategories => price_categories::add(world, call, target.id),
+        Action::ListPriceCategories => price_categories::list(world, call, target.id),
+        Action::EditPriceCategory => price_categories::edit(world, call, target.id, target.sub),
+        Action::AddDates => dates::add(world, call, target.id),
+        Action::ListDates => dates::list(world, call, target.id),
+        Action::EditDate => dates::edit(world, call, target.id, target.sub),
+        Action::DeleteDate => dates::delete(world, call, target.id, target.sub, &mut effects.outgoing),
+        Action::ListShowTypes => genres::list_show_types(),
+        Action::ListMusicTypes => genres::list_music_types(false),
+        Action::ListEventMusicTypes => genres::list_music_types(true),
         Action::ListBookings => bookings::list(world, call),
         Action::ShowToken => bookings::show(world, call, target.text),
         Action::UseToken => bookings::validate(world, call, target.text),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::beneficiary::{Outgoing, cancel};
 use super::seed::{ProductStatus, SeedError, SeedProduct, ean_number};
 use super::settings::{MAX_UPSERT_DELAY_MS, Settings};
-use super::state::{BookingStatus, Offer, Product, Stock, World, ean_text};
+use super::state::{BookingStatus, Offer, Product, Stock, Validation, World, ean_text};
 
 /// What is truly on sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,7 +130,7 @@ impl World {
             venues.iter().filter_map(|venue| self.by_ean.get(&(*venue, ean))).flatten().copied().collect();
         for id in offers {
             if let Some(offer) = self.offers.get_mut(&id) {
-                offer.rejected = banned;
+                offer.validation = if banned { Validation::Rejected } else { Validation::Approved };
             }
             if banned {
                 for booking in self.by_offer.get(&id).cloned().unwrap_or_default() {
@@ -236,7 +236,7 @@ mod tests {
         fn seats_credit_and_totals_agree_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
             let mut world = world();
             for (turn, step) in steps.iter().enumerate() {
-                let rejected = world.offers.values().any(|o| o.rejected);
+                let rejected = world.offers.values().any(|o| o.validation == Validation::Rejected);
                 let sellable = world.products[&9_782_070_286_256].status == ProductStatus::Compatible;
                 take(&mut world, step, turn);
                 prop_assert!(world.offers.len() <= 1);

@@ -7,6 +7,8 @@
 
 mod api;
 mod bookings;
+mod dates;
+mod events;
 mod faults;
 mod message;
 mod support;
