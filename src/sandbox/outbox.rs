@@ -3,7 +3,8 @@
 //! A new connection per message, the measured headers in their order, 10 s per read, one try (a connection that is
 //! refused is tried three more times at once), a failure logged and dropped.
 //!
-//! Invariant: at most [`MAX_IN_FLIGHT`] messages are being posted; the others wait their turn.
+//! Invariant: at most [`MAX_IN_FLIGHT`] notifications are being posted and [`MAX_QUESTIONS`] ticketings asked; the
+//! others wait their turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use super::beneficiary::Outgoing;
 
 /// Messages posted at once.
 const MAX_IN_FLIGHT: usize = 32;
+/// Ticketings asked at once.
+const MAX_QUESTIONS: usize = 1_000;
+/// Largest answer read, in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
 /// Per read, and for connecting.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Attempts when the connection is refused.
@@ -24,6 +29,7 @@ const CONNECT_ATTEMPTS: usize = 4;
 pub(crate) struct Outbox {
     client: reqwest::Client,
     turns: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 impl Outbox {
@@ -39,28 +45,50 @@ impl Outbox {
             .no_proxy()
             .build()
             .map_err(std::io::Error::other)?;
-        Ok(Self { client, turns: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) })
+        Ok(Self {
+            client,
+            turns: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+        })
     }
 
-    /// Posts one message; the status answered, if any.
+    /// Posts one notification; the status answered, if any.
     pub(crate) async fn post(&self, outgoing: &Outgoing) -> Option<u16> {
         let _turn = self.turns.acquire().await.ok()?;
+        self.try_post(outgoing).await.map(|(status, _)| status)
+    }
+
+    /// Asks a ticketing and waits for its answer; nothing when there is none in time. Never waits for notifications.
+    pub(crate) async fn ask(&self, outgoing: &Outgoing) -> Option<(u16, Vec<u8>)> {
+        let _turn = self.questions.acquire().await.ok()?;
+        self.try_post(outgoing).await
+    }
+
+    async fn try_post(&self, outgoing: &Outgoing) -> Option<(u16, Vec<u8>)> {
         let headers = headers(outgoing)?;
         for _ in 0..CONNECT_ATTEMPTS {
             let request = self.client.post(&outgoing.url).headers(headers.clone());
             match request.body(outgoing.message.wire.clone()).send().await {
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    // The answer is read to its end, as the real client does, and ignored.
-                    let _ = response.bytes().await;
-                    return Some(status);
-                }
+                Ok(response) => return read(response).await,
                 Err(error) if error.is_connect() => {}
                 Err(_) => return None,
             }
         }
         None
     }
+}
+
+/// The answer read to its end, as the real client does; nothing when a read takes too long.
+async fn read(mut response: reqwest::Response) -> Option<(u16, Vec<u8>)> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.ok()? {
+        if body.len() + part.len() > MAX_ANSWER {
+            return None;
+        }
+        body.extend_from_slice(&part);
+    }
+    Some((status, body))
 }
 
 /// The measured order; `Content-Length` follows by itself.

@@ -105,14 +105,7 @@ impl Venue {
 
     /// `75`, `2A`, `974`: what the API calls the department code.
     pub(crate) fn department(&self) -> Option<String> {
-        let code = self.postal_code.as_deref()?;
-        let overseas = code.starts_with("97") || code.starts_with("98");
-        match code.get(..3)? {
-            "200" | "201" => Some("2A".to_owned()),
-            "202" | "206" => Some("2B".to_owned()),
-            three if overseas => Some(three.to_owned()),
-            three => three.get(..2).map(str::to_owned),
-        }
+        department(self.postal_code.as_deref()?)
     }
 
     /// The venue's zone in the IANA database.
@@ -129,6 +122,17 @@ impl Venue {
             Some("988") => "Pacific/Noumea",
             _ => "Europe/Paris",
         }
+    }
+}
+
+/// The department code of a postal code.
+pub(crate) fn department(code: &str) -> Option<String> {
+    let overseas = code.starts_with("97") || code.starts_with("98");
+    match code.get(..3)? {
+        "200" | "201" => Some("2A".to_owned()),
+        "202" | "206" => Some("2B".to_owned()),
+        three if overseas => Some(three.to_owned()),
+        three => three.get(..2).map(str::to_owned),
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::beneficiary::{Outgoing, cancel};
+use super::clock::utc;
 use super::seed::{ProductStatus, SeedError, SeedProduct, ean_number};
 use super::settings::{MAX_UPSERT_DELAY_MS, Settings};
-use super::state::{BookingStatus, Offer, Product, Stock, Validation, World, ean_text};
+use super::state::{BookingStatus, Event, EventDate, Offer, Product, Stock, Ticket, Validation, World, ean_text};
 
 /// What is truly on sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +39,38 @@ pub struct OfferTruth {
     pub published: bool,
     /// Status as the API shows it.
     pub status: &'static str,
+    /// Id of the provider's own, for events and products made one by one.
+    pub id_at_provider: Option<String>,
+    /// Dates of an event that were not deleted, by ascending id.
+    pub dates: Vec<DateTruth>,
+}
+
+/// A date of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DateTruth {
+    /// Stock id.
+    pub stock_id: u64,
+    /// When it begins, as the API writes it.
+    pub beginning: String,
+    /// Unit price in cents.
+    pub price_cents: u32,
+    /// Left to sell; null is unlimited.
+    pub remaining: Option<u32>,
+    /// Ever put on sale, booked seats included; null is unlimited.
+    pub total: Option<u32>,
+    /// Seats of live bookings.
+    pub booked: u32,
+}
+
+fn date_truth(date: &EventDate) -> DateTruth {
+    DateTruth {
+        stock_id: date.stock.id,
+        beginning: utc(date.beginning),
+        price_cents: date.stock.price,
+        remaining: date.stock.remaining(),
+        total: date.stock.total,
+        booked: date.stock.booked,
+    }
 }
 
 /// A booking with its countermark, which only the beneficiary knows.
@@ -55,6 +88,8 @@ pub struct BookingTruth {
     pub quantity: u32,
     /// Status as the API shows it.
     pub status: &'static str,
+    /// The provider's tickets, for events with tickets.
+    pub tickets: Vec<Ticket>,
 }
 
 impl World {
@@ -76,6 +111,8 @@ impl World {
             booked: stock.map_or(0, |s| s.booked),
             published: offer.publication.is_some(),
             status: offer.status(self.clock.now()).as_str(),
+            id_at_provider: offer.id_at_provider().map(str::to_owned),
+            dates: offer.event().into_iter().flat_map(Event::live_dates).map(date_truth).collect(),
         }
     }
 
@@ -87,6 +124,7 @@ impl World {
             stock_id: b.stock,
             quantity: b.quantity,
             status: b.status.as_str(),
+            tickets: b.tickets.clone(),
         })
     }
 

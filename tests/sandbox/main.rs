@@ -12,4 +12,5 @@ mod events;
 mod faults;
 mod message;
 mod support;
+mod ticketing;
 mod upsert;
