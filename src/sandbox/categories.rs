@@ -78,7 +78,7 @@ const CONCERT: &[&str] = &["author", "musicType", "performer"];
 const STAGE: &[&str] = &["author", "showType", "stageDirector", "performer"];
 
 /// Categories of events, in the backend's order.
-pub(crate) const EVENTS: [Category; 26] = [
+pub(crate) static EVENTS: [Category; 26] = [
     event("ATELIER_PRATIQUE_ART", "Atelier, stage de pratique artistique", SPEAKER, NONE),
     event("CINE_PLEIN_AIR", "Cinéma plein air", CINEMA, NONE),
     withdrawable("CONCERT", "Concert", CONCERT, MUSIC),
@@ -108,7 +108,7 @@ pub(crate) const EVENTS: [Category; 26] = [
 ];
 
 /// Categories of products that are made one by one, in the backend's order.
-pub(crate) const PRODUCTS: [Category; 27] = [
+pub(crate) static PRODUCTS: [Category; 27] = [
     on_site("ABO_BIBLIOTHEQUE", "Abonnement (bibliothèques, médiathèques...)", NONE, NONE),
     on_site("ABO_CONCERT", "Abonnement concert", MUSIC, MUSIC),
     online("ABO_LIVRE_NUMERIQUE", "Abonnement livres numériques", NONE, NONE),
@@ -139,7 +139,7 @@ pub(crate) const PRODUCTS: [Category; 27] = [
 ];
 
 /// Shown in the product list, refused at creation; it stands before `CARTE_JEUNES`.
-const CAPTATION: Category = on_site("CAPTATION_MUSIQUE", "Captation musicale", CONCERT, MUSIC);
+static CAPTATION: Category = on_site("CAPTATION_MUSIQUE", "Captation musicale", CONCERT, MUSIC);
 
 /// The category of an event.
 pub(crate) fn event_category(id: &str) -> Option<&'static Category> {
@@ -149,6 +149,17 @@ pub(crate) fn event_category(id: &str) -> Option<&'static Category> {
 /// The category of a product made one by one.
 pub(crate) fn product_category(id: &str) -> Option<&'static Category> {
     PRODUCTS.iter().find(|category| category.id == id)
+}
+
+/// Ids of the categories whose products can be edited, as the refusal names them.
+pub(crate) fn editable_products() -> Vec<&'static str> {
+    product_rows().map(|category| category.id).collect()
+}
+
+fn product_rows() -> impl Iterator<Item = &'static Category> {
+    let captation_at = PRODUCTS.iter().position(|c| c.id == "CARTE_JEUNES").unwrap_or(PRODUCTS.len());
+    let (before, after) = PRODUCTS.split_at(captation_at);
+    before.iter().chain(std::iter::once(&CAPTATION)).chain(after)
 }
 
 /// Fields that the event list shows along with another one, whether required, and that no body sets.
@@ -174,12 +185,7 @@ pub(crate) fn list_events() -> Outcome {
 
 /// `GET …/products/categories`
 pub(crate) fn list_products() -> Outcome {
-    let captation_at = PRODUCTS.iter().position(|c| c.id == "CARTE_JEUNES").unwrap_or(PRODUCTS.len());
-    let (before, after) = PRODUCTS.split_at(captation_at);
-    let rows: Vec<Value> = before
-        .iter()
-        .chain([&CAPTATION])
-        .chain(after)
+    let rows: Vec<Value> = product_rows()
         .map(|category| {
             let place = if category.place == Place::Online { "DIGITAL" } else { "PHYSICAL" };
             json!({ "id": category.id, "conditionalFields": conditional_fields(category), "locationType": place })

@@ -22,6 +22,9 @@ pub(crate) enum Action {
     UpsertEans,
     ListProducts,
     ShowProduct,
+    CreateProduct,
+    EditProduct,
+    UploadImage,
     ListProductCategories,
     CreateEvent,
     ListEvents,
@@ -54,6 +57,8 @@ impl Action {
                 | Self::UpdateVenueUrls
                 | Self::CreateAddress
                 | Self::UpsertEans
+                | Self::CreateProduct
+                | Self::EditProduct
                 | Self::CreateEvent
                 | Self::EditEvent
                 | Self::AddPriceCategories
@@ -73,7 +78,15 @@ const TABLE: &[(&str, &[(Method, Action)])] = &[
     ("/public/offers/v1/addresses", &[(Method::POST, Action::CreateAddress)]),
     ("/public/offers/v1/addresses/search", &[(Method::GET, Action::SearchAddresses)]),
     ("/public/offers/v1/addresses/{id}", &[(Method::GET, Action::ShowAddress)]),
-    ("/public/offers/v1/products", &[(Method::GET, Action::ListProducts)]),
+    (
+        "/public/offers/v1/products",
+        &[
+            (Method::GET, Action::ListProducts),
+            (Method::POST, Action::CreateProduct),
+            (Method::PATCH, Action::EditProduct),
+        ],
+    ),
+    ("/public/offers/v1/{id}/image", &[(Method::POST, Action::UploadImage)]),
     ("/public/offers/v1/products/ean", &[(Method::GET, Action::ReadEans), (Method::POST, Action::UpsertEans)]),
     ("/public/offers/v1/products/ean/check_availability", &[(Method::GET, Action::CheckAvailability)]),
     ("/public/offers/v1/products/categories", &[(Method::GET, Action::ListProductCategories)]),

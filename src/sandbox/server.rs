@@ -26,13 +26,14 @@ use super::errors::{Answer, AnswerBody, Outcome, html_page};
 use super::faults::{FaultBody, FaultEffect};
 use super::locks::{Locks, Row};
 use super::log::{SeenRequest, SentMessage};
+use super::multipart::{self, Form};
 use super::offer::{Event, Offer};
 use super::outbox::Outbox;
 use super::routes::{Action, Target, resolve};
 use super::state::{AccountIndex, World};
 use super::{
-    addresses, auth, bookings, categories, controls, dates, ean, events, genres, price_categories, products, provider,
-    ticketing, venues,
+    addresses, auth, bookings, categories, controls, dates, ean, events, genres, price_categories, product_offers,
+    products, provider, ticketing, venues,
 };
 
 /// Largest body read; a bulk call of 500 items is under 200 kB.
@@ -184,6 +185,12 @@ impl Call {
     }
 }
 
+/// What came in, read as the route reads it.
+struct Payload {
+    json: Option<Value>,
+    form: Option<Form>,
+}
+
 /// What a handler asks to be done after the lock is released.
 #[derive(Default)]
 struct Effects {
@@ -191,6 +198,8 @@ struct Effects {
     outgoing: Vec<Outgoing>,
     /// A booking to cancel by asking its provider.
     cancellation: Option<u64>,
+    /// What came in as a form: read before the lock is taken.
+    form: Option<Form>,
 }
 
 /// The one entry point of the web server.
@@ -220,6 +229,10 @@ pub(crate) async fn handle(
     } else {
         None
     };
+    let form = target
+        .as_ref()
+        .filter(|t| t.action(&parts.method) == Some(Action::UploadImage))
+        .map(|_| multipart::read(content_type(&parts.headers), &bytes));
     let items = count_items(parsed.as_ref(), &pairs);
     let seen = |status: u16| {
         let route = target.as_ref().map_or("unknown path", |t| t.pattern);
@@ -233,11 +246,12 @@ pub(crate) async fn handle(
         };
         shared.world().log.request(route, seen);
     };
+    let payload = Payload { json: parsed, form };
     let work =
-        async |parsed| answer(&shared, target.as_ref(), &parts.method, &parts.headers, pairs.clone(), parsed).await;
+        async |payload| answer(&shared, target.as_ref(), &parts.method, &parts.headers, pairs.clone(), payload).await;
     match fault {
         None => {
-            let answer = work(parsed).await;
+            let answer = work(payload).await;
             seen(answer.status);
             answer.into_response()
         }
@@ -251,7 +265,7 @@ pub(crate) async fn handle(
         }
         Some(effect) => {
             if matches!(effect, FaultEffect::TimeoutAfterEffect | FaultEffect::CutAfterEffect) {
-                work(parsed).await;
+                work(payload).await;
             }
             seen(0);
             if matches!(effect, FaultEffect::Hang | FaultEffect::TimeoutAfterEffect) {
@@ -295,13 +309,13 @@ async fn answer(
     method: &Method,
     headers: &HeaderMap,
     query: Vec<(String, String)>,
-    parsed: Option<Value>,
+    payload: Payload,
 ) -> Answer {
-    let mut effects = Effects::default();
+    let mut effects = Effects { form: payload.form, ..Effects::default() };
     let _rows = hold_rows(shared, target, method).await;
     let mut outcome = {
         let mut world = shared.world();
-        judge(&mut world, target, method, headers, query, parsed, &mut effects)
+        judge(&mut world, target, method, headers, query, payload.json, &mut effects)
     };
     shared.queue(effects.chunks);
     shared.send(effects.outgoing);
@@ -389,6 +403,9 @@ fn dispatch(world: &mut World, action: Action, call: &Call, target: &Target<'_>,
         }
         Action::ListProducts => products::list(world, call),
         Action::ShowProduct => products::show(world, call, target.id),
+        Action::CreateProduct => product_offers::create(world, call),
+        Action::EditProduct => product_offers::edit(world, call, &mut effects.outgoing),
+        Action::UploadImage => product_offers::upload_image(world, call, target.id, effects.form.take()),
         Action::ListProductCategories => categories::list_products(),
         Action::CreateEvent => events::create(world, call),
         Action::ListEvents => events::list(world, call),
@@ -429,9 +446,13 @@ pub(crate) fn object_body<'v>(body: &'v Value, model: &str) -> Result<&'v Value,
 
 /// `application/json` or `application/…+json`, whatever its parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return false };
-    let kind = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let kind = content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The content type as it was sent, empty without one.
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("")
 }
 
 /// What Python holds for false: such a body reads as `{}`.

@@ -197,14 +197,7 @@ async fn what_the_backend_refuses_of_an_event_is_refused_with_its_key() {
             ),
         ),
     ];
-    // Two years ahead is a matter of today's date.
-    sandbox.set_settings(Settings { clock_offset_seconds: 4 * 366 * 86_400, ..sandbox.settings() });
     for (changes, status, answer) in cases {
-        let changes = if changes["publicationDatetime"] == "2031-01-01T00:00:00" {
-            json!({"publicationDatetime": "2032-01-01T00:00:00"})
-        } else {
-            changes
-        };
         let (got, body) = call(&sandbox, Method::POST, EVENTS_PATH, Some(with(event(), changes.clone()))).await;
         assert_eq!(got, status, "{changes} gave {body}");
         if !answer.is_null() {

@@ -11,6 +11,7 @@ mod dates;
 mod events;
 mod faults;
 mod message;
+mod products;
 mod support;
 mod ticketing;
 mod upsert;
