@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Gateway, adapter};
-use crate::catalogue::PassError;
 use crate::catalogue::lease::{self, Taken};
 use crate::catalogue::pass::{Options, Report};
 use crate::catalogue::progress::Silent;
+use crate::catalogue::PassError;
 use crate::registry;
 use crate::store::Lease;
 use crate::telemetry;

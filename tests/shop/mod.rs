@@ -132,8 +132,7 @@ impl Shop {
 
     /// The next `count` bulk upserts break this way.
     pub fn break_upserts(&self, count: u32, effect: FaultEffect) {
-        let fault =
-            Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
+        let fault = Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
         assert!(self.sandbox.inject(fault));
     }
 
