@@ -48,8 +48,15 @@ fn large_file(rows: u64) {
     let parse = median((0..5).map(|_| measure_here(|| parse_only(&shop.path("stock.csv")))).collect());
     let pass = median((0..5).map(|_| measure(&mut shop.command(&["sync", CONNECTION]))).collect());
     println!("  parsing it with the csv crate:  {:.3} s wall, {:.3} s CPU", parse.wall, parse.cpu);
-    println!("  unchanged full pass:            {:.3} s wall, {:.3} s CPU, {:.0} MB at most", pass.wall, pass.cpu, pass.peak_mb);
-    println!("  ratio pass / parse:             {:.2} wall, {:.2} CPU   (limit 2)", pass.wall / parse.wall, pass.cpu / parse.cpu);
+    println!(
+        "  unchanged full pass:            {:.3} s wall, {:.3} s CPU, {:.0} MB at most",
+        pass.wall, pass.cpu, pass.peak_mb
+    );
+    println!(
+        "  ratio pass / parse:             {:.2} wall, {:.2} CPU   (limit 2)",
+        pass.wall / parse.wall,
+        pass.cpu / parse.cpu
+    );
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/polling_client.py");
     let store = shop.path("polling.sqlite");
     let mut python = Command::new("python3");
@@ -89,7 +96,10 @@ fn usual_shop() {
     let passes: Vec<Cost> = (0..20).map(|_| measure(&mut shop.command(&["sync", CONNECTION]))).collect();
     let cpu = passes.iter().map(|cost| cost.cpu).sum::<f64>() / passes.len() as f64;
     let pass = median(passes);
-    println!("  unchanged full pass: {:.3} s wall, {cpu:.3} s CPU (mean of 20), {:.0} MB at most   (limit 0.060 s CPU)", pass.wall, pass.peak_mb);
+    println!(
+        "  unchanged full pass: {:.3} s wall, {cpu:.3} s CPU (mean of 20), {:.0} MB at most   (limit 0.060 s CPU)",
+        pass.wall, pass.peak_mb
+    );
     let day = 3_500.0 * cpu / (15.0 * 60.0 * 2.0) * 100.0;
     println!("  every bookshop of France (3 500 such shops, every 15 minutes): {day:.0} % of two cores");
 }
@@ -168,5 +178,9 @@ fn median(mut costs: Vec<Cost>) -> Cost {
         costs.sort_by(|one, two| key(one).total_cmp(&key(two)));
         key(&costs[costs.len() / 2])
     };
-    Cost { wall: pick(&mut costs, |cost| cost.wall), cpu: pick(&mut costs, |cost| cost.cpu), peak_mb: pick(&mut costs, |cost| cost.peak_mb) }
+    Cost {
+        wall: pick(&mut costs, |cost| cost.wall),
+        cpu: pick(&mut costs, |cost| cost.cpu),
+        peak_mb: pick(&mut costs, |cost| cost.peak_mb),
+    }
 }

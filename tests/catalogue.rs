@@ -258,3 +258,52 @@ fn an_unknown_connection_is_wrong_usage() {
     }
     assert_eq!(shop.run(&["fly"]).code, 64);
 }
+
+#[test]
+fn an_identical_file_tells_the_same_and_a_dropped_quarantine_comes_back() {
+    let shop = Shop::new(2);
+    shop.write_stock(format!("EAN13;PV TTC;Stock\n{};10,00;1\n{};10,00;1\n9782999999108;10,00;1\n", ean(0), ean(1)));
+    let first = shop.run(&["sync", CONNECTION]);
+    for _ in 0..2 {
+        let again = shop.run(&["sync", CONNECTION]);
+        assert_eq!(
+            (again.code, again.numbers(&["read", "kept", "quarantined", "unchanged"])),
+            (1, vec![3, 2, 1, 2]),
+            "{again:#?}"
+        );
+    }
+    let plan = shop.run(&["plan", CONNECTION]);
+    assert_eq!(plan.numbers(&["read", "quarantined", "unchanged", "create"]), [3, 1, 2, 0]);
+    let full = shop.run(&["sync", CONNECTION, "--full"]);
+    assert_eq!(full.numbers(&["read", "kept", "quarantined"]), first.numbers(&["read", "kept", "quarantined"]));
+    shop.run(&["quarantine", "drop", CONNECTION]);
+    assert!(shop.run(&["quarantine", "list", CONNECTION]).lines.is_empty());
+    shop.sync(&[]);
+    assert_eq!(shop.run(&["quarantine", "list", CONNECTION]).lines.len(), 1);
+}
+
+#[test]
+fn a_file_that_returns_to_what_was_applied_ends_the_hold() {
+    let shop = Shop::new(30);
+    shop.write_rows((0..30).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.write_rows((0..10).map(|number| (number, 1_000, 1)));
+    assert_eq!(shop.sync(&["held"]), [20]);
+    shop.write_rows((0..30).map(|number| (number, 1_000, 1)));
+    let back = shop.run(&["sync", CONNECTION]);
+    assert_eq!((back.code, back.numbers(&["held", "unchanged"])), (0, vec![0, 30]));
+    // The next cut file is a first doubtful snapshot again.
+    shop.write_rows((0..10).map(|number| (number, 1_000, 1)));
+    assert_eq!(shop.sync(&["held"]), [20]);
+}
+
+#[test]
+fn another_venue_gets_everything() {
+    let shop = Shop::new(3);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 1)));
+    shop.sync(&[]);
+    shop.configure(&csv_connection("").replace("venue = 535", "venue = 536"));
+    let moved = shop.run(&["sync", CONNECTION]);
+    assert_eq!((moved.code, moved.numbers(&["pushed"])), (0, vec![3]), "{moved:#?}");
+    assert_eq!(shop.sandbox.offers().len(), 6);
+}

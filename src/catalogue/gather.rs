@@ -17,6 +17,9 @@ use passerelle_contract::{Cents, Duplicates, Ean, Quantity, Terms};
 /// Rows kept in memory before a run goes to disk: 32 MiB.
 pub const ROWS_IN_MEMORY: usize = 2 * 1024 * 1024;
 
+/// Rows sorted at once while more are being read: the reader is on another thread, so this costs no time.
+const SORT_AHEAD: usize = 64 * 1024;
+
 /// Read buffer of one run on disk.
 const RUN_BUFFER: usize = 64 * 1024;
 
@@ -97,6 +100,7 @@ pub struct Gather {
     runs: Vec<File>,
     next: u64,
     rows_in_memory: usize,
+    sorted_ahead: usize,
 }
 
 impl Default for Gather {
@@ -109,7 +113,7 @@ impl Gather {
     /// With another bound, for tests.
     #[must_use]
     pub fn with_rows_in_memory(rows_in_memory: usize) -> Self {
-        Self { rows: Vec::new(), runs: Vec::new(), next: 0, rows_in_memory: rows_in_memory.max(1) }
+        Self { rows: Vec::new(), runs: Vec::new(), next: 0, rows_in_memory: rows_in_memory.max(1), sorted_ahead: 0 }
     }
 
     /// Adds a row with its terms.
@@ -129,6 +133,16 @@ impl Gather {
     fn put(&mut self, ean: Ean, quantity: u64, price: u64) {
         self.rows.push(Packed { key: ean.as_u64() << QUANTITY_BITS | quantity, tail: self.next << PRICE_BITS | price });
         self.next += 1;
+        if self.rows.len() - self.sorted_ahead >= SORT_AHEAD {
+            self.rows[self.sorted_ahead..].sort_unstable_by_key(|row| row.order());
+            self.sorted_ahead = self.rows.len();
+        }
+    }
+
+    /// Sorts what is in memory. A stable sort finds the parts that are sorted already and merges them.
+    fn sort(&mut self) {
+        self.rows.sort_by_key(|row| row.order());
+        self.sorted_ahead = 0;
     }
 
     /// Is it time to call [`Gather::spill`]?
@@ -142,7 +156,7 @@ impl Gather {
     /// # Errors
     /// When the temporary folder is full or not writable.
     pub fn spill(&mut self) -> io::Result<()> {
-        self.rows.sort_unstable_by_key(|row| row.order());
+        self.sort();
         let mut writer = BufWriter::with_capacity(RUN_BUFFER, tempfile::tempfile()?);
         for row in self.rows.drain(..) {
             writer.write_all(&row.to_bytes())?;
@@ -157,7 +171,7 @@ impl Gather {
     /// As [`Gather::spill`].
     pub fn finish(mut self, rule: Duplicates, keep_back: u32) -> io::Result<Gathered> {
         if self.runs.is_empty() {
-            self.rows.sort_unstable_by_key(|row| row.order());
+            self.sort();
         } else if !self.rows.is_empty() {
             self.spill()?;
         }

@@ -13,6 +13,7 @@
 
 pub mod gather;
 pub mod guard;
+mod lane;
 pub mod lease;
 pub mod pass;
 pub mod plan;

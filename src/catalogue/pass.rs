@@ -9,31 +9,43 @@ use std::time::Instant;
 use passerelle_contract::{Adapter, Completeness, Cursor, End, Page, Pull, PushIntake};
 
 use super::guard::{self, Judged, Verdict};
+use super::lane::Lane;
 use super::plan::Tally;
 use super::progress::{Progress, Step};
-use super::push::Lane;
 use super::quarantine::Quarantine;
 use super::read::{PassRead, read};
 use super::{PassError, Summary, venue, walk};
 use crate::passculture::Client;
 use crate::rules::products::VenueTerms;
+use crate::store::ledger;
 use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, Millis, PassRecord, Store};
 
+/// Outcome of a pass whose plan waits.
+const HELD: &str = "held";
+/// Passes looked through for the last one that read something.
+const PASSES_LOOKED_AT: u32 = 100;
 /// Bodies that a vendor's software posted, taken up in one run.
 const MOST_INBOUND_PER_RUN: u32 = 100;
 
-/// What a run needs.
-pub struct Run<'a> {
+/// A connection that can be read: enough for a plan.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
     /// The store.
     pub store: &'a Arc<dyn Store>,
     /// The connection.
     pub connection: &'a ConnectionRecord,
     /// Its adapter.
     pub adapter: &'a dyn Adapter,
-    /// pass Culture, for the connection's account.
-    pub client: &'a Client,
     /// Who listens.
     pub progress: &'a dyn Progress,
+}
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// Where it reads.
+    pub reader: Reader<'a>,
+    /// pass Culture, for the connection's account.
+    pub client: &'a Client,
     /// The clock.
     pub now: fn() -> Millis,
 }
@@ -58,7 +70,7 @@ pub struct Report {
     pub notice_fr: Option<String>,
 }
 
-impl Run<'_> {
+impl Reader<'_> {
     /// What a sync would change. Sends nothing and stores nothing.
     ///
     /// # Errors
@@ -82,7 +94,12 @@ impl Run<'_> {
                 self.progress,
             )
             .await?;
-            self.judge_dry(&pass, source.expectations(), &quarantine, &mut report).await?;
+            if pass.completeness == Completeness::Unchanged {
+                self.repeat_last(&mut report.summary).await?;
+                report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
+            } else {
+                self.judge_dry(&pass, source.expectations(), &quarantine, &mut report).await?;
+            }
         } else if let Some(intake) = self.adapter.push_intake() {
             let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
             for body in from_last_snapshot(bodies) {
@@ -132,6 +149,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The last pass that read something still holds: its rows are this pass's rows, and none of them changes anything.
+    async fn repeat_last(&self, summary: &mut Summary) -> Result<(), PassError> {
+        let passes = self.store.passes(&self.connection.id, PASSES_LOOKED_AT).await?;
+        let last = passes
+            .into_iter()
+            .filter(|pass| pass.outcome != HELD)
+            .filter_map(|pass| serde_json::from_value::<Summary>(pass.summary).ok())
+            .find(|summary| summary.read > 0)
+            .unwrap_or_default();
+        summary.read += last.read;
+        summary.kept += last.kept;
+        summary.quarantined += last.quarantined;
+        summary.unchanged += last.create + last.change + last.unchanged;
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        let summary = Summary { connection: self.connection.id.clone(), ..Summary::default() };
+        Report { summary, ..Report::default() }
+    }
+}
+
+impl Run<'_> {
     /// Reads the source once and drives pass Culture to what it says.
     ///
     /// # Errors
@@ -160,12 +200,12 @@ impl Run<'_> {
     ) -> Result<Report, PassError> {
         let began = Instant::now();
         let started_at = (self.now)();
-        let mut report = self.report();
+        let mut report = self.reader.report();
         let result = work(&mut report).await;
         report.summary.requests = self.client.requests();
         report.summary.seconds = began.elapsed().as_secs_f64();
         let outcome = match &result {
-            Ok(()) if report.summary.held > 0 => "held",
+            Ok(()) if report.summary.held > 0 => HELD,
             Ok(()) => "done",
             Err(_) => "failed",
         };
@@ -182,8 +222,8 @@ impl Run<'_> {
         started_at: Millis,
     ) -> Result<(), PassError> {
         let now = (self.now)();
-        let mut state = self.store.state(&self.connection.id).await?;
-        state.due_at = now + Millis::from(self.connection.every_seconds) * 1000;
+        let mut state = self.reader.store.state(&self.reader.connection.id).await?;
+        state.due_at = now + Millis::from(self.reader.connection.every_seconds) * 1000;
         match error {
             None => {
                 state.failures = 0;
@@ -197,40 +237,33 @@ impl Run<'_> {
                 state.last_error = Some(format!("{} ({})", error, error.code()));
             }
         }
-        self.store.save_state(lease, &state).await?;
+        self.reader.store.save_state(lease, &state).await?;
         let summary = serde_json::to_value(&report.summary).unwrap_or_default();
         let record = PassRecord {
-            connection: self.connection.id.clone(),
+            connection: self.reader.connection.id.clone(),
             started_at,
             ended_at: now,
             outcome: outcome.to_owned(),
             summary,
         };
-        self.store.record_pass(&record).await?;
+        self.reader.store.record_pass(&record).await?;
         Ok(())
-    }
-
-    fn report(&self) -> Report {
-        let summary = Summary { connection: self.connection.id.clone(), ..Summary::default() };
-        Report { summary, ..Report::default() }
     }
 
     /// Vendor → ledger.
     async fn take_in(&self, lease: &Lease, options: Options, report: &mut Report) -> Result<(), PassError> {
-        let mut state = self.store.state(&self.connection.id).await?;
+        let mut state = self.reader.store.state(&self.reader.connection.id).await?;
         // The venue's ceiling is wanted before rows are judged; when pass Culture is down the books are still taken in.
-        match venue::resolve(self.client, self.connection, &mut state, (self.now)()).await {
-            Ok(true) => self.store.save_state(lease, &state).await?,
-            Ok(false) => {}
-            Err(error) => report.notices.push(format!("the venue could not be looked up: {error}")),
+        if let Err(error) = self.resolve_venue(lease, &mut state).await {
+            report.notices.push(format!("the venue could not be looked up: {error}"));
         }
-        let terms = venue::terms(self.connection, &state);
-        if let Some(source) = self.adapter.stock() {
+        let terms = venue::terms(self.reader.connection, &state);
+        if let Some(source) = self.reader.adapter.stock() {
             let from = state.cursor.clone().filter(|_| !options.full).map(Cursor);
             let pages = source.pull(Pull { from });
             self.take_in_pass(lease, options, pages, source.expectations(), &terms, None, report).await?;
-        } else if let Some(intake) = self.adapter.push_intake() {
-            let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
+        } else if let Some(intake) = self.reader.adapter.push_intake() {
+            let bodies = self.reader.store.inbound(&self.reader.connection.id, MOST_INBOUND_PER_RUN).await?;
             for body in from_last_snapshot(bodies) {
                 let pages = Box::pin(futures_util::stream::iter([Ok(inbound_page(intake, &body)?)]));
                 let applied = self
@@ -239,7 +272,7 @@ impl Run<'_> {
                 if !applied {
                     break;
                 }
-                self.store.drop_inbound(lease, body.id).await?;
+                self.reader.store.drop_inbound(lease, body.id).await?;
             }
         } else {
             return Err(PassError::NothingToRead);
@@ -259,22 +292,34 @@ impl Run<'_> {
         inbound: Option<i64>,
         report: &mut Report,
     ) -> Result<bool, PassError> {
-        let store = self.store.as_ref();
-        let mut quarantine = Quarantine::new(&self.connection.id);
-        let pass = read(pages, expectations, terms, &mut quarantine, store, Some(lease), self.progress).await?;
-        let mut state = store.state(&self.connection.id).await?;
+        let store = self.reader.store.as_ref();
+        let mut quarantine = Quarantine::new(&self.reader.connection.id);
+        let pass = read(pages, expectations, terms, &mut quarantine, store, Some(lease), self.reader.progress).await?;
+        let mut state = store.state(&self.reader.connection.id).await?;
+        report.notices.extend(pass.warnings.iter().cloned());
+        if pass.completeness == Completeness::Unchanged {
+            self.reader.repeat_last(&mut report.summary).await?;
+            // Whatever was held meanwhile is gone: the vendor is back at what was applied.
+            if store.held(&lease.connection).await?.is_some() {
+                store.set_held(lease, None).await?;
+            }
+            return Ok(true);
+        }
         // A delta restates few rows: it must not wipe what the last snapshot left behind.
         let digest = if pass.completeness == Completeness::Delta && quarantine.total == 0 {
             state.quarantine_digest
         } else {
             Some(quarantine.finish(store, lease, state.quarantine_digest).await?)
         };
-        let tally = walk::tally(store, &self.connection.id, &pass.rows, pass.completeness).await?;
+        let tally = walk::tally(store, &self.reader.connection.id, &pass.rows, pass.completeness).await?;
         add(&mut report.summary, &pass, &tally, &quarantine);
-        report.notices.extend(pass.warnings.iter().cloned());
-        self.progress.step(Step::Planned { create: tally.create, change: tally.change, withdraw: tally.withdraw });
+        self.reader.progress.step(Step::Planned {
+            create: tally.create,
+            change: tally.change,
+            withdraw: tally.withdraw,
+        });
 
-        let held = store.held(&self.connection.id).await?;
+        let held = store.held(&self.reader.connection.id).await?;
         let judged = Judged { completeness: pass.completeness, kept: pass.kept, expectations };
         // The same posted body read again is the same evidence, not more of it.
         let before = held.as_ref().filter(|held| inbound.is_none() || held.inbound != inbound);
@@ -320,7 +365,7 @@ impl Run<'_> {
             agreeing: 1,
             inbound,
         };
-        self.store.set_held(lease, Some(&plan)).await?;
+        self.reader.store.set_held(lease, Some(&plan)).await?;
         report.summary.held += tally.actions().max(1);
         report.notices.push(message);
         report.notice_fr = Some(message_fr);
@@ -336,15 +381,34 @@ impl Run<'_> {
         completeness: Completeness,
         digest: Option<u64>,
     ) -> Result<(), PassError> {
-        if end.cursor.is_some() {
+        // What a partial pass did not show must be asked for again.
+        if completeness == Completeness::Partial {
+            state.cursor = None;
+        } else if end.cursor.is_some() {
             state.cursor = end.cursor.clone().map(|cursor| cursor.0);
         }
         if completeness == Completeness::Snapshot {
             state.last_snapshot_at = Some((self.now)());
         }
         state.quarantine_digest = digest;
-        self.store.save_state(lease, state).await?;
+        self.reader.store.save_state(lease, state).await?;
         Ok(())
+    }
+
+    /// Looks the venue up when that is due. What another venue acknowledged says nothing of this one.
+    async fn resolve_venue(&self, lease: &Lease, state: &mut ConnectionState) -> Result<(), PassError> {
+        let before = (state.venue_id, state.postal_code.clone());
+        if !venue::resolve(self.client, self.reader.connection, state, (self.now)()).await? {
+            return Ok(());
+        }
+        if before.0 != state.venue_id {
+            venue::forget_acknowledged(self.reader.store.as_ref(), lease).await?;
+        }
+        // Another place has another price ceiling: every row is judged again.
+        if before.1 != state.postal_code {
+            state.cursor = None;
+        }
+        Ok(self.reader.store.save_state(lease, state).await?)
     }
 
     /// Ledger → pass Culture.
@@ -352,23 +416,21 @@ impl Run<'_> {
         if report.summary.held > 0 {
             return Ok(());
         }
-        let mut state = self.store.state(&self.connection.id).await?;
-        if venue::resolve(self.client, self.connection, &mut state, (self.now)()).await? {
-            self.store.save_state(lease, &state).await?;
-        }
+        let mut state = self.reader.store.state(&self.reader.connection.id).await?;
+        self.resolve_venue(lease, &mut state).await?;
         let Some(venue_id) = state.venue_id else { return Err(PassError::NoVenue) };
-        super::refusals::put_up_again(self.store, lease, &mut state, (self.now)(), options.full).await?;
+        super::refusals::put_up_again(self.reader.store, lease, &mut state, (self.now)(), options.full).await?;
         let lane = Lane {
-            store: self.store,
+            store: self.reader.store,
             lease,
             client: self.client,
-            account: &self.connection.account,
+            account: &self.reader.connection.account,
             venue_id,
-            progress: self.progress,
+            progress: self.reader.progress,
             now: self.now,
         };
         let result = lane.drive().await;
-        let totals = crate::store::ledger::totals(self.store.as_ref(), &self.connection.id).await?;
+        let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
         report.summary.rejected = totals.refused;
         let pushed = result?;
         report.summary.pushed += pushed.pushed;

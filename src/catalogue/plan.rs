@@ -28,6 +28,13 @@ pub enum Action {
 #[must_use]
 pub fn decide(entry: Option<&Entry>, stated: Option<Stated>, completeness: Completeness) -> Action {
     match (entry, stated) {
+        (Some(entry), Some(Stated { terms: Some(terms), .. })) if is_delisted(terms) => {
+            if entry.is_live() {
+                Action::Withdraw
+            } else {
+                Action::Keep
+            }
+        }
         (Some(entry), Some(Stated { terms: Some(terms), .. })) => match entry.desired {
             Some(desired) if desired == terms => Action::Keep,
             // Withdrawn is sold out already; a row that says "none" brings nothing back.
@@ -39,15 +46,14 @@ pub fn decide(entry: Option<&Entry>, stated: Option<Stated>, completeness: Compl
         (None, Some(Stated { terms: Some(terms), .. })) => Action::Create(terms),
         // The row was there but unreadable: nobody said that the book is gone.
         (_, Some(Stated { terms: None, .. })) | (None, None) => Action::Keep,
-        (Some(entry), None) if completeness == Completeness::Snapshot && is_live(entry) => Action::Withdraw,
+        (Some(entry), None) if completeness == Completeness::Snapshot && entry.is_live() => Action::Withdraw,
         (Some(_), None) => Action::Keep,
     }
 }
 
-/// Is this entry meant to be for sale?
-#[must_use]
-pub fn is_live(entry: &Entry) -> bool {
-    entry.desired.is_some_and(|terms| terms.quantity != Quantity::Exactly(0))
+/// None left and no price: a list of deletions, which states no terms.
+const fn is_delisted(terms: Terms) -> bool {
+    terms.price.0 == 0 && matches!(terms.quantity, Quantity::Exactly(0))
 }
 
 /// How much a price moved, as far as the guard cares.
@@ -147,7 +153,7 @@ impl std::fmt::Debug for Tally {
 impl Tally {
     /// Counts one verdict.
     pub fn count(&mut self, entry: Option<&Entry>, action: Action) {
-        let was_live = entry.is_some_and(is_live);
+        let was_live = entry.is_some_and(Entry::is_live);
         self.live += u64::from(was_live);
         if entry.is_some_and(|entry| entry.refused.is_some()) && !matches!(action, Action::Withdraw) && was_live {
             self.refused += 1;
@@ -259,6 +265,9 @@ mod tests {
             (Some(&live), stated(Some(terms(900, 0))), Snapshot, Action::Change(terms(900, 0))),
             (Some(&live), stated(None), Snapshot, Action::Keep),
             (Some(&live), None, Snapshot, Action::Withdraw),
+            (Some(&live), stated(Some(terms(0, 0))), Delta, Action::Withdraw),
+            (Some(&sold_out), stated(Some(terms(0, 0))), Delta, Action::Keep),
+            (None, stated(Some(terms(0, 0))), Delta, Action::Keep),
             (Some(&live), None, Delta, Action::Keep),
             (Some(&live), None, Partial, Action::Keep),
             (Some(&sold_out), None, Snapshot, Action::Keep),

@@ -9,46 +9,22 @@
 //! read-back and one equal upsert.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use futures_util::future::try_join_all;
 use passerelle_contract::{Cents, Ean, Quantity, Terms};
 
-use super::progress::{Progress, Step};
+use super::lane::{Freshness, Lane};
+use super::progress::Step;
 use super::verify::{self, Patience};
 use super::{PassError, put};
 use crate::passculture::{
-    AfterLostAnswer, Availability, Client, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, NorthError, Publication,
-    UpsertError, UpsertOptions,
+    AfterLostAnswer, Availability, EanOffer, MAX_EANS_SENT, NorthError, Publication, UpsertError, UpsertOptions,
 };
 use crate::store::ledger::{self, Acknowledged, Entry, Refusal, Scan};
-use crate::store::{AvailabilityRow, Lease, Millis, Store};
 
 /// How often one run goes over the ledger: a second time for what reading back showed to differ.
 const ROUNDS: u32 = 2;
 /// How often a batch is sent again after pass Culture named bad items in it.
 const RESENDS: u32 = 4;
-/// No verdict stands longer (see [`Availability::stands_for_days`]).
-const LONGEST_STANDING_DAYS: u16 = 7;
-const DAY: Millis = 24 * 3600 * 1000;
-
-/// One venue's way north.
-pub(super) struct Lane<'a> {
-    /// Where the ledger is.
-    pub(super) store: &'a Arc<dyn Store>,
-    /// The right to move it.
-    pub(super) lease: &'a Lease,
-    /// pass Culture.
-    pub(super) client: &'a Client,
-    /// The account whose verdicts are shared.
-    pub(super) account: &'a str,
-    /// The venue.
-    pub(super) venue_id: i64,
-    /// Who listens.
-    pub(super) progress: &'a dyn Progress,
-    /// The clock.
-    pub(super) now: fn() -> Millis,
-}
 
 /// What a run of the lane did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +82,9 @@ impl Lane<'_> {
     async fn push_pending(&self, total: &mut Pushed) -> Result<Round, PassError> {
         let of = ledger::totals(self.store.as_ref(), &self.lease.connection).await?.pending;
         let mut round = Round::default();
+        if of == 0 {
+            return Ok(round);
+        }
         let mut batch: Vec<Entry> = Vec::with_capacity(MAX_EANS_SENT);
         let mut scan = Scan::at_work(self.store.as_ref(), &self.lease.connection);
         while let Some(page) = scan.next_page().await? {
@@ -188,42 +167,6 @@ impl Lane<'_> {
         Ok(kept)
     }
 
-    /// Verdicts on EANs, from memory where they are fresh enough.
-    pub(super) async fn availability(
-        &self,
-        eans: &[Ean],
-        freshness: Freshness,
-    ) -> Result<BTreeMap<Ean, Availability>, PassError> {
-        let now = (self.now)();
-        let mut verdicts = BTreeMap::new();
-        if freshness == Freshness::MayBeRemembered {
-            let oldest = now - DAY * Millis::from(LONGEST_STANDING_DAYS);
-            for row in self.store.availability(self.account, eans, oldest).await? {
-                if let Some(verdict) = Availability::from_code(row.verdict)
-                    && row.checked_at >= now - DAY * Millis::from(verdict.stands_for_days())
-                {
-                    verdicts.insert(row.ean, verdict);
-                }
-            }
-        }
-        let unknown: Vec<Ean> = eans.iter().filter(|ean| !verdicts.contains_key(ean)).copied().collect();
-        // The calls share one budget, so asking at once only hides latency.
-        let answers =
-            try_join_all(unknown.chunks(MAX_EANS_ASKED).map(|chunk| self.client.check_availability(chunk))).await?;
-        let rows: Vec<AvailabilityRow> = answers
-            .into_iter()
-            .flatten()
-            .map(|(ean, verdict)| {
-                verdicts.insert(ean, verdict);
-                AvailabilityRow { ean, verdict: verdict.code(), checked_at: now }
-            })
-            .collect();
-        if !rows.is_empty() {
-            self.store.save_availability(self.account, &rows).await?;
-        }
-        Ok(verdicts)
-    }
-
     /// Sends a batch. Items that pass Culture names as bad are set aside and the rest goes again, since one bad item refuses all.
     async fn send(&self, mut batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
         for _ in 0..RESENDS {
@@ -280,10 +223,6 @@ impl Lane<'_> {
             batch.iter().map(|entry| Entry { acknowledged: state(terms_to_send(entry)), ..*entry }).collect();
         Ok(put(self.store.as_ref(), self.lease, &entries).await?)
     }
-
-    pub(super) fn today(&self) -> u16 {
-        u16::try_from((self.now)() / DAY).unwrap_or(u16::MAX)
-    }
 }
 
 /// One go over what is pending.
@@ -293,15 +232,6 @@ struct Round {
     done: u64,
     /// The last answer that was lost: those EANs are in flight.
     lost: Option<NorthError>,
-}
-
-/// May a verdict be one that was heard before?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
-    /// Yes, while it stands.
-    MayBeRemembered,
-    /// No: it contradicts what happened.
-    MustBeAsked,
 }
 
 /// What pass Culture must be told of an entry. A withdrawn book keeps its price and is sold out: books cannot be deleted there.

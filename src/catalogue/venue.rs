@@ -1,9 +1,10 @@
 //! Which pass Culture venue a connection serves, and what that venue's rules are.
 
-use super::PassError;
+use super::{PassError, put};
 use crate::passculture::Client;
 use crate::rules::products::VenueTerms;
-use crate::store::{ConnectionRecord, ConnectionState, Millis};
+use crate::store::ledger::{Acknowledged, Entry, Scan};
+use crate::store::{ConnectionRecord, ConnectionState, Lease, Millis, Store, StoreError};
 
 /// A venue can be unlinked at any time; it is looked up again at least daily ("re-read the list at least daily").
 const LOOK_UP_EVERY: Millis = 24 * 3600 * 1000;
@@ -37,4 +38,25 @@ pub(super) async fn resolve(
 #[must_use]
 pub(super) fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> VenueTerms {
     VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref())
+}
+
+/// Takes back everything that pass Culture has acknowledged, so that all of it is sent to the new venue. What the old venue sells
+/// is not touched: it is not ours to say that it is gone.
+///
+/// # Errors
+/// When the store refuses.
+pub(super) async fn forget_acknowledged(store: &dyn Store, lease: &Lease) -> Result<(), StoreError> {
+    let mut scan = Scan::all(store, &lease.connection);
+    while let Some(page) = scan.next_page().await? {
+        let known = |entry: &Entry| entry.acknowledged != Acknowledged::Never || entry.refused.is_some();
+        let forgotten: Vec<Entry> = page
+            .into_iter()
+            .filter(known)
+            .map(|entry| Entry { acknowledged: Acknowledged::Never, refused: None, ..entry })
+            .collect();
+        if !forgotten.is_empty() {
+            put(store, lease, &forgotten).await?;
+        }
+    }
+    Ok(())
 }

@@ -12,8 +12,8 @@ use futures_util::future::try_join_all;
 use passerelle_contract::{Ean, Quantity, Terms};
 use tokio::time::Instant;
 
+use super::lane::{Freshness, Lane};
 use super::progress::Step;
-use super::push::{Freshness, Lane};
 use super::{PassError, put};
 use crate::passculture::{Availability, MAX_EANS_ASKED, OfferStatus, ProductOffer};
 use crate::store::ledger::{Acknowledged, Entry, Refusal, Scan};

@@ -93,29 +93,26 @@ impl<'a> Merge<'a> {
         if self.scanned_all {
             return Ok(self.ahead.is_some());
         }
-        match self.scan.next_page().await? {
-            Some(page) => self.page = page,
-            None => {
-                self.page.clear();
-                self.scanned_all = true;
-            }
-        }
+        self.scanned_all = !self.scan.next_into(&mut self.page).await?;
         Ok(!self.scanned_all || self.ahead.is_some())
     }
 
     /// Judges this page's entries and the rows up to them; after the last page, some of the remaining rows.
     fn judge_page(&mut self, mut verdict: impl FnMut(Ean, Option<&Entry>, Action)) -> Result<(), PassError> {
-        for entry in std::mem::take(&mut self.page) {
+        let page = std::mem::take(&mut self.page);
+        for entry in &page {
             let key = entry.ean.as_u64();
             while let Some(stated) = self.ahead.filter(|stated| stated.ean < key) {
                 self.judge_new(stated, &mut verdict)?;
             }
             let stated = self.ahead.filter(|stated| stated.ean == key);
-            verdict(entry.ean, Some(&entry), decide(Some(&entry), stated, self.completeness));
+            verdict(entry.ean, Some(entry), decide(Some(entry), stated, self.completeness));
             if stated.is_some() {
                 self.advance()?;
             }
         }
+        // The buffer goes back for the next page.
+        self.page = page;
         if self.scanned_all {
             for _ in 0..ROWS_AT_ONCE {
                 let Some(stated) = self.ahead else { break };

@@ -17,6 +17,7 @@ mod quarantine;
 mod sandbox;
 mod schema;
 mod serve;
+mod server;
 mod sync;
 
 use std::path::PathBuf;

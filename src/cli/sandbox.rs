@@ -1,63 +1,67 @@
 //! `passerelle sandbox`: a simulator alone.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
-use serde_json::json;
+use clap::Args;
 
+use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
+use crate::registry::SIMULATORS;
 use crate::sandbox::{self, Seed};
 
-/// Runs until Ctrl-C.
+/// Runs a fake pass Culture, or a vendor's simulator, until Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct Sandbox {
-    #[command(subcommand)]
-    which: Which,
-}
-
-#[derive(Debug, Subcommand)]
-enum Which {
-    /// A fake pass Culture, as strict as the real one.
-    Passculture {
-        /// Where to listen; port 0 takes a free one.
-        #[arg(long, default_value = "127.0.0.1:8099", value_name = "ADDR")]
-        listen: SocketAddr,
-        /// Accounts, venues, products and beneficiaries (JSON); a small built-in set without it.
-        #[arg(long, value_name = "FILE")]
-        seed: Option<PathBuf>,
-    },
+    /// `passculture`, or the id of an adapter that has a simulator.
+    which: String,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8099", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// For passculture: accounts, venues, products and beneficiaries (JSON); a small built-in set without it.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 impl Sandbox {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let Which::Passculture { listen, seed } = self.which;
-        let seed = match seed {
-            None => Seed::built_in(),
-            Some(path) => {
-                let place = path.display();
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
-                Seed::from_json(&text).map_err(|why| CliError::Failed(format!("{place}: {why}")))?
-            }
+        let taken =
+            |why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", self.listen));
+        if self.which == "passculture" {
+            let running = sandbox::Sandbox::start(self.listen, seed(self.seed.as_deref())?).await.map_err(taken)?;
+            listening(context, running.address());
+            context
+                .output
+                .say(format!("its controls are described at http://{}/_sandbox/; Ctrl-C stops it", running.address()));
+            stop_signal().await;
+            running.stop().await;
+            return Ok(0);
+        }
+        let Some((_, start)) = SIMULATORS.iter().find(|(id, _)| *id == self.which) else {
+            let known: Vec<&str> = SIMULATORS.iter().map(|(id, _)| *id).collect();
+            return Err(CliError::Usage(format!(
+                "there is no sandbox `{}`; known: passculture, {}",
+                self.which,
+                known.join(", ")
+            )));
         };
-        let running = sandbox::Sandbox::start(listen, seed)
-            .await
-            .map_err(|why| CliError::Failed(format!("cannot listen on {listen}: {why}; is another program there?")))?;
-        listening(context, running.address());
-        context.output.say(format!(
-            "the sandbox's own controls are described at http://{}/_sandbox/; Ctrl-C stops it",
-            running.address()
-        ));
-        // A failed handler only means that Ctrl-C kills the process at once.
-        let _ = tokio::signal::ctrl_c().await;
-        running.stop().await;
+        if self.seed.is_some() {
+            return Err(CliError::Usage(
+                "--seed is for passculture; a vendor's simulator invents its own stock".to_owned(),
+            ));
+        }
+        let running = start(self.listen).await.map_err(taken)?;
+        listening(context, running.address);
+        context.output.say(format!("{}; Ctrl-C stops it", running.hint));
+        stop_signal().await;
         Ok(0)
     }
 }
 
-/// Says where something listens, the same way for every server.
-pub(super) fn listening(context: &CliContext, address: SocketAddr) {
-    context.output.say(format!("listening on http://{address}"));
-    context.output.json(&json!({ "event": "listening", "address": address.to_string() }));
+fn seed(path: Option<&Path>) -> Result<Seed, CliError> {
+    let Some(path) = path else { return Ok(Seed::built_in()) };
+    let place = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|why| CliError::Failed(format!("{place} cannot be read: {why}")))?;
+    Seed::from_json(&text).map_err(|why| CliError::Failed(format!("{place}: {why}")))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::sandbox::listening;
+use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
 use crate::config::Problem;
 use crate::gateway::schedule;
@@ -53,20 +53,4 @@ impl Serve {
             Err(why) => Err(CliError::Failed(format!("the web server failed: {why}"))),
         }
     }
-}
-
-/// Ctrl-C, or what a service manager sends.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

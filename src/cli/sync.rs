@@ -101,21 +101,18 @@ async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, Cli
 }
 
 async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> Result<u8, CliError> {
-    let connection = gateway.connection(id).await?;
-    if connection.paused && !matches!(work, Work::Plan) {
-        return Err(OpenError::Paused(id.to_owned()).into());
-    }
-    let adapter = adapter(&connection).map_err(CliError::Configuration)?;
-    let client = gateway.client(&connection.account)?;
     let bar = Bar::new(context.output.is_terminal() && !context.output.is_json(), id);
-    let run = gateway.run(&connection, adapter.as_ref(), &client, &bar);
     let result = match work {
-        Work::Plan => run.plan().await,
+        Work::Plan => {
+            let connection = gateway.connection(id).await?;
+            let adapter = adapter(&connection).map_err(CliError::Configuration)?;
+            gateway.reader(&connection, adapter.as_ref(), &bar).plan().await
+        }
         Work::Sync(_) | Work::Push => {
             let held = gateway.lease(id, WAIT_FOR_LEASE).await?;
-            let result = until_interrupted(&run, held.lease(), work).await;
+            let result = under_lease(gateway, held.lease(), &bar, work).await;
             held.release().await;
-            result.ok_or_else(|| CliError::Failed(format!("{id}: interrupted; the next run goes on from here")))?
+            result?
         }
     };
     bar.done();
@@ -131,13 +128,33 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
     }
 }
 
+/// The connection is read now: somebody may have changed it while we waited for the lease.
+async fn under_lease(
+    gateway: &Gateway,
+    lease: &Lease,
+    bar: &Bar,
+    work: Work,
+) -> Result<Result<Report, PassError>, CliError> {
+    let id = &lease.connection;
+    let connection = gateway.connection(id).await?;
+    if connection.paused {
+        return Err(OpenError::Paused(id.clone()).into());
+    }
+    let adapter = adapter(&connection).map_err(CliError::Configuration)?;
+    let client = gateway.client(&connection.account)?;
+    let run = Run { reader: gateway.reader(&connection, adapter.as_ref(), bar), client: &client, now: gateway.now };
+    until_interrupted(&run, lease, work)
+        .await
+        .ok_or_else(|| CliError::Failed(format!("{id}: interrupted; the next run goes on from here")))
+}
+
 /// `None` when Ctrl-C came first. Whatever was under way is safe to drop: the ledger was written before every call.
 async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<Result<Report, PassError>> {
     let working = async {
         match work {
             Work::Push => run.push(lease).await,
             Work::Sync(options) => run.sync(lease, options).await,
-            Work::Plan => run.plan().await,
+            Work::Plan => run.reader.plan().await,
         }
     };
     tokio::select! {

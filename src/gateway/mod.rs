@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use passerelle_contract::{Adapter, Context};
 
 use crate::catalogue::lease::{self, Held, Taken};
-use crate::catalogue::pass::Run;
+use crate::catalogue::pass::Reader;
 use crate::catalogue::progress::Progress;
 use crate::config::{Account, Config, Problem};
 use crate::passculture::{Client, Settings};
@@ -181,16 +181,15 @@ impl Gateway {
         }
     }
 
-    /// A run of a connection.
+    /// Reads a connection.
     #[must_use]
-    pub fn run<'a>(
+    pub fn reader<'a>(
         &'a self,
         connection: &'a ConnectionRecord,
         adapter: &'a dyn Adapter,
-        client: &'a Client,
         progress: &'a dyn Progress,
-    ) -> Run<'a> {
-        Run { store: &self.store, connection, adapter, client, progress, now: self.now }
+    ) -> Reader<'a> {
+        Reader { store: &self.store, connection, adapter, progress }
     }
 }
 

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Gateway, adapter};
-use crate::catalogue::lease::{self, Taken};
-use crate::catalogue::pass::{Options, Report};
-use crate::catalogue::progress::Silent;
 use crate::catalogue::PassError;
+use crate::catalogue::lease::{self, Taken};
+use crate::catalogue::pass::{Options, Report, Run};
+use crate::catalogue::progress::Silent;
 use crate::registry;
 use crate::store::Lease;
 use crate::telemetry;
@@ -121,7 +121,8 @@ impl Schedule {
                 return rest(HELD_REST);
             }
         };
-        let run = self.gateway.run(&connection, adapter.as_ref(), &client, &Silent);
+        let reader = self.gateway.reader(&connection, adapter.as_ref(), &Silent);
+        let run = Run { reader, client: &client, now: self.gateway.now };
         match run.sync(lease, Options::default()).await {
             Ok(report) => {
                 told(name, &report);

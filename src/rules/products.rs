@@ -3,7 +3,8 @@
 //! pass Culture's own base decides what a product is (see `passculture::Availability`); the rules here keep out what can be told
 //! from the line alone, so that a mistake costs no request and comes back with its reason.
 //!
-//! Invariant: what is kept has a price of 1–30 000 cents (20 000 in New Caledonia) and a quantity of at most 1 000 000.
+//! Invariant: what is kept has a price of 1–30 000 cents (20 000 in New Caledonia; 0 only for what is gone) and a quantity of at
+//! most 1 000 000.
 
 use passerelle_contract::{Cents, Ean, Quantity, Severity, StockLine, Terms};
 
@@ -95,7 +96,8 @@ pub fn judge(line: &StockLine, venue: &VenueTerms) -> Judgement {
     if let Some(reason) = prefix_reason(line.ean) {
         return Judgement::Reject(reason);
     }
-    if line.price.0 == 0 {
+    // What is gone needs no price: lists of deletions have none.
+    if line.price.0 == 0 && line.quantity != Quantity::Exactly(0) {
         return Judgement::Reject(&ZERO_PRICE);
     }
     if line.price > venue.ceiling {
@@ -163,6 +165,7 @@ mod tests {
             ("050000000000", 500, 1, FRANCE, Err("Coupon")),
             ("990000000000", 500, 1, FRANCE, Err("Coupon")),
             ("978207028625", 0, 3, FRANCE, Err("ZeroPrice")),
+            ("978207028625", 0, 0, FRANCE, Ok((0, 0))),
             ("978207028625", 30_000, 3, FRANCE, Ok((30_000, 3))),
             ("978207028625", 30_001, 3, FRANCE, Err("PriceAboveCap")),
             ("978207028625", 20_000, 3, noumea, Ok((20_000, 3))),

@@ -173,7 +173,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         ean: Option<Ean>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<QuarantineRow>, StoreError>>;
-    /// Empties the quarantine of a connection; how many rows went. Also forgets its digest in the state.
+    /// Empties the quarantine of a connection; how many rows went. Also forgets its digest and the cursor, so that the next pass
+    /// reads everything and writes what is still wrong.
     fn drop_quarantine<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     // ── what pass Culture said of EANs, per account ──────────────────────────────────────────────────────────────────

@@ -69,7 +69,10 @@ impl Shop {
             .collect();
         let seed = json!({
             "accounts": [{"name": "default", "api_key": API_KEY, "hmac_key": "test_hmac"}],
-            "venues": [{"id": VENUE, "siret": SIRET, "name": "Librairie", "postal_code": "29200", "activity": "BOOKSTORE"}],
+            "venues": [
+                {"id": VENUE, "siret": SIRET, "name": "Librairie", "postal_code": "29200", "activity": "BOOKSTORE"},
+                {"id": VENUE + 1, "siret": "73282932000074", "name": "Annexe", "postal_code": "29200", "activity": "BOOKSTORE"},
+            ],
             "products": products,
             "beneficiaries": [{"email": "a@example.org", "first_name": "A", "last_name": "B", "birth_date": "2008-01-01", "phone": null, "credit_cents": 15000}],
         });
@@ -132,7 +135,8 @@ impl Shop {
 
     /// The next `count` bulk upserts break this way.
     pub fn break_upserts(&self, count: u32, effect: FaultEffect) {
-        let fault = Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
+        let fault =
+            Fault { method: Some("POST".to_owned()), ..Fault::next(count, "/public/offers/v1/products/ean", effect) };
         assert!(self.sandbox.inject(fault));
     }
 

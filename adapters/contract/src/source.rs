@@ -7,7 +7,8 @@ use futures_core::Stream;
 
 use crate::{AdapterError, Note, Row, StockLine};
 
-/// An opaque place in a source, written by the adapter and kept by the gateway.
+/// An opaque place in a source (an instant, a file's name, the fingerprint of a content), written by the adapter and kept by the
+/// gateway.
 ///
 /// At most 4 KiB. The gateway stores it only after every row before it is in the ledger, so a source may be asked twice
 /// for the same rows and must not mind.
@@ -23,6 +24,8 @@ pub enum Completeness {
     Delta,
     /// It should have been a snapshot but is not trusted to be one: withdraws nothing.
     Partial,
+    /// No rows, because what the cursor stands for is still exactly what the vendor has: the pass that gave it still holds.
+    Unchanged,
 }
 
 /// What to do with several rows of one reference in one pass.

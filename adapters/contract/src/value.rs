@@ -20,6 +20,17 @@ pub enum EanError {
     CheckDigit,
 }
 
+/// The weighed sum of each group of four digits: every such group of an EAN, counted from the right, weighs 3, 1, 3, 1.
+static WEIGHED: [u8; 10_000] = {
+    let mut sums = [0; 10_000];
+    let mut number = 0;
+    while number < sums.len() {
+        sums[number] = (number / 1_000 * 3 + number / 100 % 10 + number / 10 % 10 * 3 + number % 10) as u8;
+        number += 1;
+    }
+    sums
+};
+
 impl Ean {
     /// The smallest EAN there can be; a lower bound for scans.
     pub const MIN: Self = Self(0);
@@ -28,6 +39,7 @@ impl Ean {
     ///
     /// # Errors
     /// [`EanError::Shape`] or [`EanError::CheckDigit`].
+    #[inline]
     pub const fn from_digits(digits: &[u8]) -> Result<Self, EanError> {
         if digits.len() != 13 {
             return Err(EanError::Shape);
@@ -48,30 +60,34 @@ impl Ean {
         if sum.is_multiple_of(10) { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
     }
 
-    /// Rebuilds an EAN that was checked before it was stored.
+    /// Rebuilds an EAN from a number; checked again, since ledgers and runs come back from disks.
     ///
     /// # Errors
     /// [`EanError`] when the number is not one that [`Ean::as_u64`] gave.
+    #[inline]
     pub fn from_u64(value: u64) -> Result<Self, EanError> {
+        const FOUR: u64 = 10_000;
         if value > 9_999_999_999_999 {
             return Err(EanError::Shape);
         }
-        let mut rest = value;
-        let mut sum = 0;
-        for at in (0..13).rev() {
-            sum += (rest % 10) * if at % 2 == 0 { 1 } else { 3 };
-            rest /= 10;
-        }
+        // 1 + 4 + 4 + 4 digits: a million of these are judged in every pass of a large shop.
+        let weighed = |four: u64| {
+            usize::try_from(four % FOUR).ok().and_then(|at| WEIGHED.get(at)).map_or(0, |sum| u64::from(*sum))
+        };
+        let sum =
+            value / (FOUR * FOUR * FOUR) + weighed(value) + weighed(value / FOUR) + weighed(value / (FOUR * FOUR));
         if sum.is_multiple_of(10) { Ok(Self(value)) } else { Err(EanError::CheckDigit) }
     }
 
     /// The EAN as a number below 10¹³ (it fits 44 bits).
+    #[inline]
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 
     /// The first `n` digits as a number (`n` ≤ 13), for prefix rules.
+    #[inline]
     #[must_use]
     pub const fn prefix(self, n: u32) -> u64 {
         self.0 / 10_u64.pow(13_u32.saturating_sub(n))
@@ -176,5 +192,12 @@ mod tests {
         assert_eq!(Ean::from_u64(ean.as_u64()), Ok(ean));
         assert_eq!(ean.prefix(2), 6);
         assert!(Ean::from_u64(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn both_ways_of_checking_agree() {
+        for number in (0..2_000_000_u64).map(|step| step.wrapping_mul(6_364_136_223_846_793_005) % 10_000_000_000_000) {
+            assert_eq!(Ean::from_u64(number), format!("{number:013}").parse(), "{number}");
+        }
     }
 }

@@ -128,6 +128,12 @@ impl<'p> Facts<'p> {
     }
 
     fn ean<R: std::io::Read>(&self, records: &Records<R>) -> Result<Ean, Refusal> {
+        if let (At::Index(index), true) = (self.mapping.ean, self.plan.filters.prefixes.is_empty())
+            && let Some((digits, _)) = records.field(index)
+            && let Ok(ean) = Ean::from_digits(digits)
+        {
+            return Ok(ean);
+        }
         let text = self.text(records, self.mapping.ean).unwrap_or_default();
         let ean = reference::normalise(&text).map_err(|problem| {
             let message = format!("{problem}: {:?}", shortened(&text, MAX_SHOWN));
@@ -148,6 +154,12 @@ impl<'p> Facts<'p> {
     }
 
     fn price<R: std::io::Read>(&self, records: &Records<R>) -> Result<money::Price, Refusal> {
+        let plain = self.mapping.price.and_then(|at| plain_field(records, at));
+        if let Some(cents) =
+            plain.and_then(|digits| money::plain_price(digits, self.unit, self.plan.columns.price_mark))
+        {
+            return Ok(money::Price { cents: Cents(cents), rounded: false });
+        }
         let text = self.mapping.price.and_then(|at| self.text(records, at)).unwrap_or_default();
         match money::price(&text, self.unit, self.plan.columns.price_mark) {
             Ok(price) => Ok(price),
@@ -188,8 +200,11 @@ impl<'p> Facts<'p> {
     }
 
     fn one_quantity<R: std::io::Read>(&self, records: &Records<R>, at: At) -> Result<Count, Refusal> {
-        let text = self.text(records, at).unwrap_or_default();
         let exactly = |copies| Ok(Count { copies, clamped: false });
+        if let Some(copies) = plain_field(records, at).and_then(money::plain_integer) {
+            return exactly(copies);
+        }
+        let text = self.text(records, at).unwrap_or_default();
         match money::quantity(&text, self.plan.columns.quantity_mark) {
             Ok(count) => Ok(count),
             Err(problem) => {
@@ -256,6 +271,14 @@ impl<'p> Facts<'p> {
                 Some(Cow::Owned(decode(raw, self.encoding).chars().skip(pos).take(len).collect()))
             }
         }
+    }
+}
+
+/// A delimited field's bytes, to be read as they are when they are plain digits; anything else goes through its text.
+fn plain_field<R: std::io::Read>(records: &Records<R>, at: At) -> Option<&[u8]> {
+    match at {
+        At::Index(index) => records.field(index).map(|(bytes, _)| bytes),
+        At::Span { .. } => None,
     }
 }
 

@@ -81,7 +81,7 @@ mod tests {
     fn the_layout_is_recognised_with_and_without_its_first_line() {
         let line = b"6505978299999910700030000001890".to_vec();
         assert!(looks_like_art_asc(&[b"EXTRACTION STOCK DU 05/03/2026".to_vec(), line.clone()], 31));
-        assert!(looks_like_art_asc(&[line.clone()], 31));
+        assert!(looks_like_art_asc(std::slice::from_ref(&line), 31));
         assert!(!looks_like_art_asc(&[line, b"9782999999107;18,90;3".to_vec()], 31));
     }
 }

@@ -6,9 +6,11 @@
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
 
+mod check;
 mod dialect;
 mod facts;
 mod fixed;
+mod identity;
 mod mapping;
 mod origin;
 mod plan;

@@ -8,10 +8,10 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 /// The one buffer. Much larger than a record so that moving the unread rest to its front is rare.
-pub(crate) const BUFFER_BYTES: usize = 512 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Longest record; longer ones are refused and reading resumes at the next physical line.
 pub(crate) const MAX_RECORD_BYTES: usize = 64 * 1024;
@@ -231,27 +231,10 @@ impl<R: Read> Records<R> {
         }
         self.fields.clear();
         let bytes = &self.buffer[self.from..self.to];
+        if let Some(delimiter) = self.syntax.delimiter {
+            return cut_fields(bytes, self.from, delimiter, quote, self.finished, &mut self.fields);
+        }
         let Some((end, next)) = line_end(bytes, 0, self.finished) else { return Cut::More };
-        let line = &bytes[..end];
-        let quoted = quote.filter(|quote| memchr(*quote, line).is_some());
-        let Some(delimiter) = self.syntax.delimiter else {
-            return Cut::Done {
-                end: self.from + end,
-                next: self.from + next,
-                lines: 1,
-                first_line_end: None,
-                terminated: next > end,
-            };
-        };
-        if let Some(quote) = quoted {
-            return cut_quoted(bytes, self.from, delimiter, quote, self.finished, &mut self.fields);
-        }
-        let mut start = self.from;
-        for at in memchr_iter(delimiter, line) {
-            self.fields.push(Field { start, end: self.from + at, doubled_quotes: false });
-            start = self.from + at + 1;
-        }
-        self.fields.push(Field { start, end: self.from + end, doubled_quotes: false });
         Cut::Done {
             end: self.from + end,
             next: self.from + next,
@@ -325,36 +308,52 @@ fn line_end(bytes: &[u8], from: usize, finished: bool) -> Option<(usize, usize)>
     }
 }
 
-/// Cuts a record that holds a quote. `base` is where `bytes` stands in the buffer.
-fn cut_quoted(bytes: &[u8], base: usize, delimiter: u8, quote: u8, finished: bool, fields: &mut Vec<Field>) -> Cut {
+/// Cuts a record into fields in one walk. `base` is where `bytes` stands in the buffer.
+fn cut_fields(
+    bytes: &[u8],
+    base: usize,
+    delimiter: u8,
+    quote: Option<u8>,
+    finished: bool,
+    fields: &mut Vec<Field>,
+) -> Cut {
     let (mut at, mut lines, mut first_line_end) = (0, 1, None);
     loop {
-        let opens = bytes.get(at) == Some(&quote);
-        let (start, end, doubled_quotes) = if opens {
-            match closing_quote(bytes, at + 1, delimiter, quote, finished) {
-                Ok((end, doubled)) => {
-                    count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
-                    (at + 1, end, doubled)
-                }
+        let opening = quote.filter(|quote| bytes.get(at) == Some(quote));
+        let end = if let Some(quote) = opening {
+            let (end, doubled_quotes) = match closing_quote(bytes, at + 1, delimiter, quote, finished) {
+                Ok(found) => found,
                 Err(cut) => return cut,
-            }
+            };
+            count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
+            fields.push(Field { start: base + at + 1, end: base + end, doubled_quotes });
+            end + 1
         } else {
-            let Some((line, _)) = line_end(bytes, at, finished) else { return Cut::More };
-            (at, memchr(delimiter, &bytes[at..line]).map_or(line, |found| at + found), false)
+            let end = match memchr3(delimiter, b'\n', b'\r', &bytes[at..]) {
+                Some(found) => at + found,
+                None if finished => bytes.len(),
+                None => return Cut::More,
+            };
+            fields.push(Field { start: base + at, end: base + end, doubled_quotes: false });
+            end
         };
-        fields.push(Field { start: base + start, end: base + end, doubled_quotes });
-        at = if opens { (end + 1).min(bytes.len()) } else { end };
-        if bytes.get(at) == Some(&delimiter) {
-            at += 1;
+        if bytes.get(end) == Some(&delimiter) {
+            at = end + 1;
             continue;
         }
-        let Some((line, next)) = line_end(bytes, at, finished) else { return Cut::More };
+        let next = match (bytes.get(end), bytes.get(end + 1)) {
+            (None, _) if finished => end,
+            (Some(b'\r'), Some(b'\n')) => end + 2,
+            (Some(b'\r'), None) if !finished => return Cut::More,
+            (Some(_), _) => end + 1,
+            (None, _) => return Cut::More,
+        };
         return Cut::Done {
-            end: base + line,
+            end: base + end,
             next: base + next,
             lines,
             first_line_end: first_line_end.map(|end: usize| base + end),
-            terminated: next > line,
+            terminated: next > end,
         };
     }
 }
@@ -385,6 +384,9 @@ fn closing_quote(bytes: &[u8], from: usize, delimiter: u8, quote: u8, finished: 
 
 /// Counts the line ends inside a field and remembers where the first line ends.
 fn count_lines(bytes: &[u8], range: Range<usize>, lines: &mut u64, first_line_end: &mut Option<usize>) {
+    if memchr2(b'\n', b'\r', &bytes[range.clone()]).is_none() {
+        return;
+    }
     let mut at = range.start;
     while let Some((_, next)) = line_end(&bytes[..range.end], at, false) {
         *lines += 1;
@@ -398,6 +400,8 @@ fn count_lines(bytes: &[u8], range: Range<usize>, lines: &mut u64, first_line_en
     }
 }
 
+#[cfg(test)]
+mod against_csv;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -16,7 +16,7 @@ use crate::settings::{EncodingName, NamedMode};
 use crate::text::decode;
 
 /// Rows of a page: small enough to stay in the processor's cache.
-pub(crate) const PAGE_ROWS: usize = 4096;
+pub(crate) const PAGE_ROWS: usize = 2048;
 /// Days after which the date that an art-asc file states is stale; it is often off by a day or two.
 const STATED_DATE_TOLERANCE_DAYS: i32 = 3;
 
@@ -171,6 +171,14 @@ fn end(about: &About, dialect: Option<&Dialect>, trust: Trust) -> End {
         NamedMode::Delta | NamedMode::Delete => Completeness::Delta,
     };
     End { completeness, cursor: about.cursor.clone(), observed_at: about.modified, warnings }
+}
+
+/// The page of a pass over a file that is the same as last time.
+pub(crate) fn same_again(about: &About, content: Cursor) -> Page<StockLine> {
+    let mut end = end(about, None, Trust::Whole);
+    end.completeness = Completeness::Unchanged;
+    end.cursor = Some(content);
+    Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }
 }
 
 fn days_since(date: jiff::civil::Date, now: SystemTime) -> Option<i32> {

@@ -11,9 +11,11 @@ use passerelle_contract::{
 };
 use tokio::sync::mpsc;
 
+use crate::identity;
 use crate::origin::{Found, Origin, unpack};
 use crate::plan::Plan;
 use crate::scan;
+use crate::settings::NamedMode;
 
 /// Pages read ahead of the consumer.
 const PAGES_AHEAD: usize = 3;
@@ -50,7 +52,7 @@ impl Source<StockLine> for StockFile {
                 Walk::Start(plan, origin, from) => match origin.fetch(&plan.pick, from.as_ref()).await {
                     Err(error) => return Some((Err(error), Walk::Done)),
                     Ok(Found::NothingNew(cursor)) => return Some((Ok(nothing_new(cursor)), Walk::Done)),
-                    Ok(Found::File(file, about)) => read_aside(plan, file, about),
+                    Ok(Found::File(file, about)) => read_aside(plan, file, about, from),
                 },
             };
             match pages.recv().await {
@@ -67,18 +69,37 @@ impl Source<StockLine> for StockFile {
 }
 
 /// Starts the reading thread. It ends by itself once nobody takes its pages.
-fn read_aside(plan: Arc<Plan>, file: std::fs::File, about: scan::About) -> mpsc::Receiver<Sent> {
+fn read_aside(plan: Arc<Plan>, file: std::fs::File, about: scan::About, from: Option<Cursor>) -> mpsc::Receiver<Sent> {
     let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut send = |page| sender.blocking_send(Ok(page)).is_ok();
-        let read =
-            unpack::with_content(file, &about.operation, &mut |content| scan::scan(content, &plan, &about, &mut send));
-        if let Err(error) = read {
+        if let Err(error) = read_file(&plan, file, about, from, &mut send) {
             // Nobody listening is the one reason why this cannot be said.
             let _unheard = sender.blocking_send(Err(error));
         }
     });
     receiver
+}
+
+/// A full file that is byte for byte the one of the last pass needs no second reading: the shop's software writes the same
+/// export again and again between two days of trade.
+fn read_file(
+    plan: &Plan,
+    mut file: std::fs::File,
+    mut about: scan::About,
+    from: Option<Cursor>,
+    send: &mut dyn FnMut(Page<StockLine>) -> bool,
+) -> Result<(), AdapterError> {
+    if about.mode == NamedMode::Full && about.cursor.is_none() {
+        let content = identity::of(&mut file).map_err(|error| scan::read_error(error, &about.operation))?;
+        if from.as_ref() == Some(&content) && about.unchanged.as_ref().is_none_or(|unchanged| unchanged()) {
+            send(scan::same_again(&about, content));
+            return Ok(());
+        }
+        about.cursor = Some(content);
+    }
+    let operation = about.operation.clone();
+    unpack::with_content(file, &operation, &mut |content| scan::scan(content, plan, &about, send))
 }
 
 fn nothing_new(cursor: Cursor) -> Page<StockLine> {

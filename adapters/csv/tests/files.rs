@@ -1,5 +1,7 @@
 //! Files as shops send them, read from disk: what is a fact, what is kept apart and why, what is refused whole.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::io::Write as _;

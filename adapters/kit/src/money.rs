@@ -156,8 +156,11 @@ pub fn quantity(text: &str, mark: DecimalMark) -> Result<Count, NumberProblem> {
     Ok(Count { copies: u32::try_from(copies).unwrap_or(u32::MAX), clamped: false })
 }
 
-/// Digits with at most two decimals: nearly every price of nearly every file, without a copy.
-fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
+/// Digits with at most two decimals, in cents: nearly every price of nearly every file, read from its bytes. `None` is no
+/// verdict, only a reason to call [`price`].
+#[inline]
+#[must_use]
+pub fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
     match unit {
         PriceUnit::Cent => plain_integer(text),
         PriceUnit::Millieuro => None,
@@ -188,7 +191,9 @@ fn plain_price(text: &[u8], unit: PriceUnit, mark: DecimalMark) -> Option<u32> {
 }
 
 /// One to nine digits and nothing else.
-fn plain_integer(text: &[u8]) -> Option<u32> {
+#[inline]
+#[must_use]
+pub fn plain_integer(text: &[u8]) -> Option<u32> {
     if text.is_empty() || text.len() > 9 {
         return None;
     }
@@ -246,7 +251,7 @@ impl Decimal {
 
     fn whole(&self) -> Option<u128> {
         let unit = 10_u128.pow(self.scale);
-        (self.mantissa % unit == 0).then_some(self.mantissa / unit)
+        self.mantissa.is_multiple_of(unit).then_some(self.mantissa / unit)
     }
 }
 
@@ -507,7 +512,7 @@ mod tests {
         }
 
         #[test]
-        fn a_printed_price_is_read_back(cents in 0_u32..4_000_000_00, comma in any::<bool>(), sign in any::<bool>()) {
+        fn a_printed_price_is_read_back(cents in 0_u32..400_000_000, comma in any::<bool>(), sign in any::<bool>()) {
             let mark = if comma { ',' } else { '.' };
             let text = format!("{}{mark}{:02}{}", cents / 100, cents % 100, if sign { " €" } else { "" });
             prop_assert_eq!(euro(&text), Ok(cents));

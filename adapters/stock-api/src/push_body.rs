@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::facts::{poison, read_reference, shown_key};
-use crate::wire::WireEntry;
+use crate::wire::{WireEntry, without_mark};
 
 /// Entries of one body; more is answered with 413.
 pub(crate) const MAX_ENTRIES: usize = 10_000;
@@ -44,7 +44,7 @@ type Rows = (Vec<Row<StockLine>>, Vec<Note>);
 /// # Errors
 /// [`IntakeError::Invalid`] with the map of messages, [`IntakeError::TooMany`] above [`MAX_ENTRIES`].
 pub(crate) fn read(body: &[u8], unit: PriceUnit) -> Result<Rows, IntakeError> {
-    let root: &RawValue = serde_json::from_slice(body).map_err(|_| invalid("global", NOT_JSON))?;
+    let root: &RawValue = serde_json::from_slice(without_mark(body)).map_err(|_| invalid("global", NOT_JSON))?;
     let object: Object<'_> = serde_json::from_str(root.get()).map_err(|_| invalid("global", NOT_AN_OBJECT))?;
     let list = match (object.raw("stocks", Keys::Exact), object.scalar("stocks", Keys::Exact)) {
         (None, _) => return Err(invalid("stocks", REQUIRED)),

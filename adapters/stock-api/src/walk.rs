@@ -103,10 +103,9 @@ impl<'a> Walk<'a> {
     /// The next page for the gateway; asks the vendor when none is ready.
     async fn next(&mut self) -> Result<Option<Page<StockLine>>, AdapterError> {
         loop {
-            if self.finished || self.judge.has_judged() {
-                if let Some(page) = self.ready.pop_front() {
-                    return Ok(Some(page));
-                }
+            let may_leave = self.finished || self.judge.has_judged();
+            if let Some(page) = may_leave.then(|| self.ready.pop_front()).flatten() {
+                return Ok(Some(page));
             }
             if self.finished {
                 return Ok(None);

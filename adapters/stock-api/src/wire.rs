@@ -41,6 +41,7 @@ pub(crate) fn read_page<'a>(
     if body.is_empty() {
         return Ok(empty);
     }
+    let body = without_mark(body);
     if looks_like_html(content_type, body) {
         return Err(NotAPage(format!("a web page instead of data: {}", excerpt(body))));
     }
@@ -52,6 +53,11 @@ pub(crate) fn read_page<'a>(
         Some(b'{') => read_object(root, reading, empty),
         _ => Err(NotAPage(format!("neither a list of stocks nor the end of one: {}", excerpt(body)))),
     }
+}
+
+/// Some servers on Windows put a byte order mark before their JSON, which JSON does not know.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn read_object<'a>(root: &'a RawValue, reading: Reading, empty: WirePage<'a>) -> Result<WirePage<'a>, NotAPage> {
@@ -212,6 +218,7 @@ mod tests {
     fn what_makes_no_sense_is_never_an_empty_page() {
         for body in [
             " ",
+            "\u{feff}",
             "null",
             "[]",
             "3",
@@ -228,6 +235,11 @@ mod tests {
         ] {
             assert!(entries(body, STRICT).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_list() {
+        assert_eq!(entries("\u{feff}{\"stocks\": [1, 2]}", STRICT), Ok(2));
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! The protocol's acceptance scenarios, against the simulator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint's exception covers test functions only"
+)]
+
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;

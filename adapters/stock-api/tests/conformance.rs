@@ -1,5 +1,11 @@
 //! Both adapters through the common suite.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint's exception covers test functions only"
+)]
+
 use passerelle_contract::{BoxFuture, Context, Descriptor};
 use passerelle_stock_api::simulator::{ShopConfig, StockSimulator};
 use passerelle_stock_api::{DESCRIPTOR, PUSH_DESCRIPTOR};

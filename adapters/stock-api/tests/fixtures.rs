@@ -1,5 +1,11 @@
 //! Every scenario of `fixtures/stock-api` gives the rows that stand beside it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint's exception covers test functions only"
+)]
+
 use futures_util::StreamExt as _;
 use passerelle_contract::{Context, Pull, Quantity, Row, StockLine};
 use passerelle_stock_api::DESCRIPTOR;

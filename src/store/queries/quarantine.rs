@@ -100,8 +100,9 @@ pub(super) async fn by_key(
 
 /// How many rows went.
 pub(super) async fn clear(c: &mut Connection, connection: &str) -> Result<u64, StoreError> {
-    // The state first, as a pass does that saves its state and its quarantine.
-    sqlx::query("UPDATE connection_state SET quarantine_digest = NULL WHERE connection = $1")
+    // The state first, as a pass does that saves its state and its quarantine. The cursor goes too: the next pass reads
+    // everything, and writes what is still wrong.
+    sqlx::query("UPDATE connection_state SET quarantine_digest = NULL, \"cursor\" = NULL WHERE connection = $1")
         .bind(connection)
         .execute(&mut *c)
         .await?;

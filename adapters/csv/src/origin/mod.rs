@@ -47,7 +47,10 @@ impl Origin {
             #[cfg(feature = "sftp")]
             Place::Sftp(url) => Ok(Self::Sftp(Box::new(sftp::Sftp::new(url, &plan.access, context)?))),
             #[cfg(not(feature = "sftp"))]
-            Place::Sftp(_) => Err(SettingsError::one("url", "this build reads no SFTP: build with the feature `sftp`")),
+            Place::Sftp(url) => Err(SettingsError::one(
+                "url",
+                format!("this build reads no {} addresses: build with the feature `sftp`", url.scheme()),
+            )),
         }
     }
 

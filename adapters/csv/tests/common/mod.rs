@@ -1,6 +1,6 @@
 //! Pulls a file through the adapter and prints what came out, one line a row.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::path::PathBuf;
 
@@ -43,12 +43,14 @@ fn number(at: &passerelle_contract::Position) -> String {
     at.to_string().trim_start_matches("line ").to_owned()
 }
 
-pub fn fixture(scenario: &str) -> (PathBuf, Vec<String>) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/csv").join(scenario);
-    let about = std::fs::read_to_string(folder.join("scenario.toml")).unwrap();
-    let file = about.lines().find_map(|line| line.strip_prefix("file = ")).unwrap().trim_matches('"');
-    let expect = about.split("expect = \"\"\"\n").nth(1).unwrap().trim_end().trim_end_matches("\"\"\"");
-    (folder.join(file), expect.lines().map(str::to_owned).collect())
+/// The stock file of a scenario and the rows it must give.
+pub fn fixture(name: &str) -> (PathBuf, Vec<String>) {
+    let scenarios = passerelle_testkit::fixtures::load("csv").unwrap();
+    let folder = scenarios.into_iter().find(|scenario| scenario.name == name).expect("a scenario of that name").folder;
+    let expected = std::fs::read_to_string(folder.join("expected.txt")).unwrap();
+    let is_stock = |path: &PathBuf| !path.ends_with("expected.txt") && !path.ends_with("scenario.toml");
+    let file = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).find(is_stock).unwrap();
+    (file, expected.lines().map(str::to_owned).collect())
 }
 
 /// Settings with a path, read at once.

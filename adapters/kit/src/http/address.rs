@@ -78,7 +78,7 @@ pub(super) fn check(url: &Url, config: &Config, operation: &str) -> Result<(), A
         None => return refuse("BadAddress", "the address has no host"),
     };
     let private = literal.is_some_and(|address| !is_public(address));
-    if private && !config.allow_private_addresses {
+    if private && !config.allow_private_addresses && !is_own_loopback(url, &config.base) {
         return Err(private_address(url, operation));
     }
     // A name that may resolve to a private address is not known to do so: it needs the word of the settings.
@@ -90,6 +90,18 @@ pub(super) fn check(url: &Url, config: &Config, operation: &str) -> Result<(), A
         return refuse("PlainHttp", &why);
     }
     Ok(())
+}
+
+/// Settings that name this very machine mean it, so that a vendor's software on the same host needs no further word. That
+/// origin alone: a redirect or a resolved name must not lead anywhere else inside.
+fn is_own_loopback(url: &Url, base: &Url) -> bool {
+    let loopback = match base.host() {
+        Some(Host::Ipv4(v4)) => v4.is_loopback(),
+        Some(Host::Ipv6(v6)) => v6.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    loopback && url.origin() == base.origin()
 }
 
 pub(super) fn private_address(url: &Url, operation: &str) -> AdapterError {
@@ -115,11 +127,22 @@ pub(super) enum NameProblem {
 /// The system's resolver without the addresses that are off limits.
 pub(super) struct GuardedResolver {
     pub(super) allow_private: bool,
+    /// The settings name `localhost` itself.
+    pub(super) allow_localhost: bool,
+}
+
+impl GuardedResolver {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            allow_private: config.allow_private_addresses,
+            allow_localhost: config.base.host_str() == Some("localhost"),
+        }
+    }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let allow_private = self.allow_private || (self.allow_localhost && name.as_str() == "localhost");
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(NameProblem::Failed)?;
             let allowed: Vec<SocketAddr> = found.filter(|one| allow_private || is_public(one.ip())).collect();

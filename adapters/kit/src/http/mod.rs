@@ -17,6 +17,7 @@ mod error;
 mod lane;
 mod retry;
 
+use std::fmt;
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Context};
@@ -36,13 +37,14 @@ use crate::secret::Secret;
 pub const MAX_REDIRECTS: usize = 5;
 
 /// How one vendor is talked to. Start from [`Config::new`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Where the vendor lives. Credentials go to this origin and to no other.
     pub base: Url,
     /// The value of `Authorization`, if the vendor wants one.
     pub authorization: Option<Secret>,
-    /// May the vendor live on a loopback, private or link-local address?
+    /// May the vendor live on a loopback, private or link-local address? When not, a base that literally names this machine
+    /// (`127.0.0.1`, `[::1]`, `localhost`) is reached all the same, and nothing else inside is.
     pub allow_private_addresses: bool,
     /// May a public address be talked to without TLS? Off by default: credentials and stock would travel in clear. A
     /// private address that is allowed at all may always be: nothing leaves the house.
@@ -77,8 +79,19 @@ impl Config {
     }
 }
 
+impl fmt::Debug for Config {
+    /// Without the query of the base address: some vendors put a key there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("base", &error::shown(&self.base))
+            .field("authorization", &self.authorization)
+            .field("allow_private_addresses", &self.allow_private_addresses)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Get {
     /// What is being done, for messages: `list stocks`.
     pub operation: &'static str,
@@ -108,6 +121,13 @@ impl Get {
     }
 }
 
+impl fmt::Debug for Get {
+    /// Without query and headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Get({}: {})", self.operation, error::shown(&self.url))
+    }
+}
+
 /// Talks to one vendor. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -130,7 +150,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(config.connect_timeout)
-            .dns_resolver(address::GuardedResolver { allow_private: config.allow_private_addresses })
+            .dns_resolver(address::GuardedResolver::new(&config))
             .build()
             .map_err(|error| {
                 AdapterError::new(

@@ -84,17 +84,33 @@ async fn a_plain_answer_is_read_and_the_evidence_has_no_query() {
 }
 
 #[tokio::test]
-async fn a_loopback_address_is_refused_unless_allowed_by_literal_and_by_name() {
-    for host in ["127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1", "[::ffff:10.0.0.1]", "169.254.169.254"] {
+async fn a_private_address_is_refused_unless_allowed_by_literal_and_by_name() {
+    for host in ["10.0.0.1", "192.168.1.1", "172.16.0.9", "0x0a.1", "[fe80::1]", "[::ffff:10.0.0.1]", "169.254.169.254"]
+    {
         let base = Url::parse(&format!("https://{host}:9/")).unwrap();
         let refused = Client::new(Config::new(base, &Context::default())).unwrap_err();
         assert_eq!((refused.code, refused.class), ("PrivateAddress", Class::Settings), "{host}");
     }
     // The resolver itself, as a rebinding name would meet it.
-    let resolver = address::GuardedResolver { allow_private: false };
+    let resolver = address::GuardedResolver { allow_private: false, allow_localhost: false };
     let name = "localhost".parse().unwrap();
     let refused = reqwest::dns::Resolve::resolve(&resolver, name).await.err().unwrap();
     assert!(refused.downcast_ref::<address::NameProblem>().is_some());
+}
+
+#[test]
+fn settings_that_name_this_machine_mean_that_origin_and_no_other() {
+    for base in ["http://127.0.0.1:8000/stocks", "http://localhost:8000/", "http://[::1]:8000/"] {
+        let base = Url::parse(base).unwrap();
+        let config = Config::new(base.clone(), &Context::default());
+        assert!(Client::new(config.clone()).is_ok(), "{base}");
+        for elsewhere in
+            ["http://127.0.0.1:8001/", "http://localhost:22/", "http://10.0.0.1/", "http://169.254.169.254/"]
+        {
+            let refused = address::check(&Url::parse(elsewhere).unwrap(), &config, "test").unwrap_err();
+            assert_eq!(refused.code, "PrivateAddress", "{base} → {elsewhere}");
+        }
+    }
 }
 
 #[test]
@@ -118,6 +134,14 @@ async fn credentials_do_not_follow_a_redirect_to_another_origin() {
     assert!(served.lock().unwrap()[0].contains("authorization: basic kanari"));
     assert!(!other_served.lock().unwrap()[0].contains("kanari"));
     assert!(!format!("{client:?} {answer:?}").contains("kanari"));
+}
+
+#[test]
+fn no_query_shows_in_debug() {
+    let base = Url::parse("https://shop.example/stocks?key=kanari").unwrap();
+    let client = Client::new(Config::new(base.clone(), &Context::default())).unwrap();
+    let shown = format!("{client:?} {:?}", Get::new("test", base));
+    assert!(shown.contains("shop.example/stocks") && !shown.contains("kanari"), "{shown}");
 }
 
 #[tokio::test]

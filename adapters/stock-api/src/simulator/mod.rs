@@ -25,6 +25,9 @@ use serde_json::{Value, json};
 pub use profile::Profile;
 pub use shop::{Entry, Mutation, Shop, ShopConfig};
 
+/// Identifier of the shops of [`StockSimulator::every_profile`].
+pub const SANDBOX_SIRET: &str = "85331845900049";
+
 /// A running server with its shops.
 pub struct StockSimulator {
     server: Server,
@@ -63,6 +66,23 @@ impl StockSimulator {
             .with_state(state.clone());
         let server = Server::listen_with(address, router, state.log.clone()).await?;
         Ok(Self { server, state })
+    }
+
+    /// Starts at an address with one shop for every profile but the very large one, each at `/{profile}/stocks/{SIRET}`.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn every_profile(address: SocketAddr) -> std::io::Result<Self> {
+        let profiles = Profile::ALL.iter().filter(|profile| **profile != Profile::Huge);
+        let shops =
+            profiles.map(|profile| ShopConfig { profile: *profile, ..ShopConfig::new(profile.name(), SANDBOX_SIRET) });
+        Self::listen(address, shops.collect()).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// What goes into `api_url` for a provider's shops.

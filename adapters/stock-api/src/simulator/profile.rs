@@ -66,6 +66,37 @@ impl Profile {
         Self::Huge,
     ];
 
+    /// The name, as in paths and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Titelive => "titelive",
+            Self::Fnac2020 => "fnac_2020",
+            Self::FnacEmpty => "fnac_empty",
+            Self::Praxiel2020 => "praxiel_2020",
+            Self::NoDelta => "no_delta",
+            Self::IgnoresAfter => "ignores_after",
+            Self::NoTotal => "no_total",
+            Self::UnstableOrder => "unstable_order",
+            Self::Html200 => "html_200",
+            Self::Truncated => "truncated",
+            Self::Flaky => "flaky",
+            Self::DupRef => "dup_ref",
+            Self::NullPrice => "null_price",
+            Self::MissingRef => "missing_ref",
+            Self::Negative => "negative",
+            Self::StringNumbers => "string_numbers",
+            Self::IntRefs => "int_refs",
+            Self::HyphenRefs => "hyphen_refs",
+            Self::Isbn10Refs => "isbn10_refs",
+            Self::AllBadPage => "all_bad_page",
+            Self::ParisTime => "paris_time",
+            Self::Shrinking => "shrinking",
+            Self::Huge => "huge",
+        }
+    }
+
     /// What the server does.
     #[must_use]
     pub const fn describe(self) -> &'static str {
@@ -94,6 +125,18 @@ impl Profile {
             Self::ParisTime => "takes modifiedSince for Paris time",
             Self::Shrinking => "a full pass that has lost six references in ten",
             Self::Huge => "a million references",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_read_by_its_name() {
+        for profile in Profile::ALL {
+            assert_eq!(serde_json::from_value::<Profile>(profile.name().into()).ok(), Some(*profile));
         }
     }
 }

@@ -1,0 +1,70 @@
+//! Files behind a web address.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::pull;
+use passerelle_contract::{Class, Context};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const STOCK: &str = "EAN13;Titre;PV TTC;Stock\n9782999999107;a;18,90;3\n";
+
+/// Answers every request with these bytes and gives the address.
+async fn serve(answer: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _read = stream.read(&mut request).await;
+            let _sent = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}/stock.csv?key=kanari-7731")
+}
+
+fn answer(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"v1\"\r\nLast-Modified: Thu, 05 Mar 2026 04:15:00 GMT\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn at_home() -> Context {
+    Context { allow_private_addresses: true, ..Context::default() }
+}
+
+#[tokio::test]
+async fn a_file_behind_an_address_is_read_each_time() {
+    let url = serve(answer("200 OK", STOCK)).await;
+    for _ in 0..2 {
+        let pulled = pull(&json!({ "url": url, "file": { "max_age": "1h" } }), at_home()).await.unwrap();
+        assert_eq!(pulled.lines, ["2 good 9782999999107 1890 3", "end Snapshot"]);
+        assert!(pulled.warnings[0].contains("StaleFile"), "{:?}", pulled.warnings);
+    }
+}
+
+#[tokio::test]
+async fn refusals_web_pages_and_cut_bodies_are_classed_and_show_no_key() {
+    let cut = answer("200 OK", STOCK).replace("Content-Length: ", "Content-Length: 9");
+    for (reply, class) in [
+        (answer("404 Not Found", "x"), None),
+        (answer("401 Unauthorized", "x"), Some(Class::Auth)),
+        (answer("503 Service Unavailable", "x"), Some(Class::Transient)),
+        (answer("200 OK", "<html>maintenance</html>"), Some(Class::Data)),
+        (cut, Some(Class::Transient)),
+    ] {
+        let url = serve(reply.clone()).await;
+        let error = pull(&json!({ "url": url }), at_home()).await.err().unwrap();
+        assert!(class.is_none_or(|class| class == error.class), "{reply} {error}");
+        assert!(!error.to_string().contains("kanari"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_gateways_own_network_is_out_of_reach_unless_allowed() {
+    let closed = json!({ "url": "http://10.0.0.1/stock.csv" });
+    assert!((passerelle_csv::DESCRIPTOR.connect)(&closed, Context::default()).is_err());
+}
