@@ -34,7 +34,7 @@ GET    /_sandbox/settings               the settings
 POST   /_sandbox/settings               change some: upsert_delay_ms, any_ean, clock_offset_seconds,
                                         rate_limit {per_minute, retry_after, html} or null,
                                         review: approved, pending or rejected (of an event at its first dates,
-                                        of a product made one by one), sweep_after_seconds
+                                        of a product made one by one), sweep_after_seconds, read_limit_ms
 GET    /_sandbox/faults                 the faults armed
 POST   /_sandbox/faults                 arm one: method, path (prefix), count or share, and effect:
                                         status {status, retry_after, body json|html}, server_error,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::ean_body::{Item, read_items};
 use super::errors::{Answer, Errors, Outcome, old};
 use super::location::read_location;
+use super::offer_rules::check_price;
 use super::products::offer_json;
 use super::seed::ean_number;
 use super::server::Call;
@@ -175,7 +176,9 @@ pub(super) fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
 pub(crate) fn apply(world: &mut World, chunk: &Chunk) {
     let now = world.clock.now();
     for item in &chunk.items {
-        if world.dropped.contains(&item.ean) {
+        // A price beyond the ceiling of the venue's currency loses its EAN alone.
+        let too_dear = check_price(world.venues.get(&chunk.venue), item.price).is_err();
+        if too_dear || world.dropped.contains(&item.ean) {
             continue;
         }
         let newest = if item.known {

@@ -1,7 +1,8 @@
 //! Posts messages to registered addresses, as the real client does.
 //!
-//! A new connection per message, the measured headers in their order, 10 s per read, one try (a connection that is
-//! refused is tried three more times at once), a failure logged and dropped.
+//! A new connection per message, the measured headers in their order, a limit per read and none for the whole (10 s
+//! unless the settings say otherwise), one try (a connection that is refused is tried three more times at once), a
+//! failure logged and dropped.
 //!
 //! Invariant: at most [`MAX_IN_FLIGHT`] notifications are being posted and [`MAX_QUESTIONS`] ticketings asked; the
 //! others wait their turn.
@@ -20,8 +21,8 @@ const MAX_IN_FLIGHT: usize = 32;
 const MAX_QUESTIONS: usize = 1_000;
 /// Largest answer read, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// Per read, and for connecting.
-const READ_LIMIT: Duration = Duration::from_secs(10);
+/// Longest time to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Attempts when the connection is refused.
 const CONNECT_ATTEMPTS: usize = 4;
 
@@ -40,8 +41,7 @@ impl Outbox {
             .http1_only()
             .http1_title_case_headers()
             .pool_max_idle_per_host(0)
-            .connect_timeout(READ_LIMIT)
-            .read_timeout(READ_LIMIT)
+            .connect_timeout(CONNECT_LIMIT)
             .no_proxy()
             .build()
             .map_err(std::io::Error::other)?;
@@ -53,25 +53,26 @@ impl Outbox {
     }
 
     /// Posts one notification; the status answered, if any.
-    pub(crate) async fn post(&self, outgoing: &Outgoing) -> Option<u16> {
+    pub(crate) async fn post(&self, outgoing: &Outgoing, read_limit: Duration) -> Option<u16> {
         let _turn = self.turns.acquire().await.ok()?;
-        self.try_post(outgoing).await.map(|(status, _)| status)
+        self.try_post(outgoing, read_limit).await.map(|(status, _)| status)
     }
 
     /// Asks a ticketing and waits for its answer; nothing when there is none in time. Never waits for notifications.
-    pub(crate) async fn ask(&self, outgoing: &Outgoing) -> Option<(u16, Vec<u8>)> {
+    pub(crate) async fn ask(&self, outgoing: &Outgoing, read_limit: Duration) -> Option<(u16, Vec<u8>)> {
         let _turn = self.questions.acquire().await.ok()?;
-        self.try_post(outgoing).await
+        self.try_post(outgoing, read_limit).await
     }
 
-    async fn try_post(&self, outgoing: &Outgoing) -> Option<(u16, Vec<u8>)> {
+    async fn try_post(&self, outgoing: &Outgoing, read_limit: Duration) -> Option<(u16, Vec<u8>)> {
         let headers = headers(outgoing)?;
         for _ in 0..CONNECT_ATTEMPTS {
             let request = self.client.post(&outgoing.url).headers(headers.clone());
-            match request.body(outgoing.message.wire.clone()).send().await {
-                Ok(response) => return read(response).await,
-                Err(error) if error.is_connect() => {}
-                Err(_) => return None,
+            let sent = request.body(outgoing.message.wire.clone()).send();
+            match tokio::time::timeout(read_limit, sent).await {
+                Ok(Ok(response)) => return read(response, read_limit).await,
+                Ok(Err(error)) if error.is_connect() => {}
+                Ok(Err(_)) | Err(_) => return None,
             }
         }
         None
@@ -79,10 +80,10 @@ impl Outbox {
 }
 
 /// The answer read to its end, as the real client does; nothing when a read takes too long.
-async fn read(mut response: reqwest::Response) -> Option<(u16, Vec<u8>)> {
+async fn read(mut response: reqwest::Response, read_limit: Duration) -> Option<(u16, Vec<u8>)> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.ok()? {
+    while let Some(part) = tokio::time::timeout(read_limit, response.chunk()).await.ok()?.ok()? {
         if body.len() + part.len() > MAX_ANSWER {
             return None;
         }

@@ -86,8 +86,9 @@ impl Shared {
 
     /// Asks a ticketing and logs it; nothing when no answer came in time.
     pub(crate) async fn exchange(&self, question: &Outgoing) -> Option<(u16, Vec<u8>)> {
+        let read_limit = self.world().settings.read_limit();
         let answer = tokio::select! {
-            answer = self.outbox.ask(question) => answer,
+            answer = self.outbox.ask(question, read_limit) => answer,
             () = self.stop.cancelled() => None,
         };
         self.world().log.message(sent(question, answer.as_ref().map(|(status, _)| *status)));
@@ -114,8 +115,9 @@ impl Shared {
         for message in outgoing {
             let shared = self.clone();
             self.tasks.spawn(async move {
+                let read_limit = shared.world().settings.read_limit();
                 let posted = tokio::select! {
-                    status = shared.outbox.post(&message) => status,
+                    status = shared.outbox.post(&message, read_limit) => status,
                     () = shared.stop.cancelled() => return,
                 };
                 shared.world().log.message(sent(&message, posted));

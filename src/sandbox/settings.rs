@@ -1,6 +1,6 @@
-//! How the sandbox behaves: delay of upserts, rate limit, product base of convenience.
+//! How the sandbox behaves: delay of upserts, rate limit, product base of convenience, moderation, patience.
 //!
-//! Invariant: the delay is at most [`MAX_UPSERT_DELAY_MS`], and counting calls takes bounded memory.
+//! Invariant: the delay is at most [`MAX_UPSERT_DELAY_MS`], a wait for one read at most [`MAX_READ_LIMIT_MS`], and counting calls takes bounded memory.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use super::offer::Validation;
 
 /// Longest delay of an upsert, in milliseconds: ten minutes.
 pub(crate) const MAX_UPSERT_DELAY_MS: u64 = 600_000;
+/// Longest wait for one read, in milliseconds: ten minutes.
+pub(crate) const MAX_READ_LIMIT_MS: u64 = 600_000;
 /// Length of the rate limit's window.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Keys counted at once.
@@ -35,6 +37,14 @@ pub struct Settings {
     pub review: Review,
     /// Seconds after which the sweeper looks whether a barcode was saved.
     pub sweep_after_seconds: u32,
+    /// Longest wait for one read of an answer to a message, in milliseconds: the real backend's is ten seconds.
+    pub read_limit_ms: u64,
+}
+
+impl Settings {
+    pub(crate) fn read_limit(&self) -> Duration {
+        Duration::from_millis(self.read_limit_ms)
+    }
 }
 
 /// What moderation says.
@@ -69,6 +79,7 @@ impl Default for Settings {
             clock_offset_seconds: 0,
             review: Review::Approved,
             sweep_after_seconds: 60,
+            read_limit_ms: 10_000,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::beneficiary::{Outgoing, cancel};
 use super::clock::utc;
 use super::seed::{ProductStatus, SeedError, SeedProduct, ean_number};
-use super::settings::{MAX_UPSERT_DELAY_MS, Settings};
+use super::settings::{MAX_READ_LIMIT_MS, MAX_UPSERT_DELAY_MS, Settings};
 use super::state::{BookingStatus, Event, EventDate, Offer, Product, Stock, Ticket, Validation, World, ean_text};
 
 /// What is truly on sale.
@@ -131,6 +131,7 @@ impl World {
     /// Applies settings, clamped to their bounds.
     pub(crate) fn apply_settings(&mut self, mut settings: Settings) {
         settings.upsert_delay_ms = settings.upsert_delay_ms.min(MAX_UPSERT_DELAY_MS);
+        settings.read_limit_ms = settings.read_limit_ms.clamp(1, MAX_READ_LIMIT_MS);
         self.clock.set_offset_seconds(settings.clock_offset_seconds);
         settings.clock_offset_seconds = self.clock.offset_seconds();
         self.settings = settings;

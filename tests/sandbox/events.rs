@@ -481,3 +481,25 @@ async fn lists_of_categories_and_genres_are_served() {
     assert_eq!(list("music_types/event").await.1[0], json!({"id": "MUSIQUE_CLASSIQUE", "label": "Musique Classique"}));
     sandbox.stop().await;
 }
+
+#[tokio::test]
+async fn prices_in_new_caledonia_have_their_own_ceiling() {
+    let mut seed = seed();
+    seed.venues[1].postal_code = Some("98800".to_owned());
+    let settings = Settings { upsert_delay_ms: 0, ..Settings::default() };
+    let sandbox =
+        passerelle::sandbox::Sandbox::start_with("127.0.0.1:0".parse().unwrap(), seed, settings).await.unwrap();
+    let made = |price: u32| {
+        let location = json!({"type": "physical", "venueId": 536});
+        let body = with(event(), json!({"location": location, "priceCategories": [{"label": "A", "price": price}]}));
+        let sandbox = &sandbox;
+        async move { call(sandbox, Method::POST, EVENTS_PATH, Some(body)).await }
+    };
+    assert_eq!(made(20_000).await.0, 200);
+    let message = "Le prix d’une offre ne peut excéder 23865 francs Pacifique.";
+    assert_eq!(made(20_001).await, (400, listed("price23865", message)));
+    let item = |ean: &str, price: u32| json!({"ean": ean, "stock": {"price": price, "quantity": 1}});
+    assert_eq!(upsert(&sandbox, 536, json!([item(BOOK, 20_001), item(NOVEL, 20_000)])).await.0, 204);
+    assert!(sandbox.offer_by_ean(536, BOOK).is_none() && sandbox.offer_by_ean(536, NOVEL).is_some());
+    sandbox.stop().await;
+}

@@ -20,6 +20,9 @@ const PROVIDER: &str = "/public/providers/v1/provider";
 enum Reply {
     Answer(u16, String),
     Late(Duration, u16, String),
+    /// In four parts, so long apart.
+    Dripped(Duration, u16, String),
+    Redirect(u16, &'static str),
     Close,
 }
 
@@ -84,6 +87,20 @@ async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, aske
     let (status, body) = match reply {
         Reply::Close => return,
         Reply::Answer(status, body) => (status, body),
+        Reply::Redirect(status, to) => {
+            let head = format!("HTTP/1.1 {status} X\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+            return;
+        }
+        Reply::Dripped(apart, status, body) => {
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).await;
+            for part in body.as_bytes().chunks(body.len().div_ceil(4)) {
+                tokio::time::sleep(apart).await;
+                let _ = stream.write_all(part).await;
+            }
+            return;
+        }
         Reply::Late(delay, status, body) => {
             tokio::time::sleep(delay).await;
             (status, body)
@@ -445,6 +462,37 @@ async fn an_event_without_tickets_is_notified_and_a_rejection_cancels_through_th
     assert_eq!((status, &offer["status"]), (200, &json!("REJECTED")));
     assert_eq!(sandbox.booking(id).unwrap().status, "CANCELLED");
     assert_eq!(ticketing.asked()[2].0, "/cancel");
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_time_limit_is_per_read_and_what_comes_too_late_is_never_voided() {
+    let (sandbox, ticketing, event, stock) = stage().await;
+    sandbox.set_settings(Settings { read_limit_ms: 400, ..sandbox.settings() });
+    let body = tickets(&["TARD"], json!(9)).to_string();
+    ticketing.will(Reply::Late(Duration::from_millis(900), 200, body.clone()));
+    assert_eq!(book(&sandbox, stock, 1).await.0, 500);
+    assert_eq!(sandbox.sweep(0).await, Sweep::default(), "nobody learnt of the ticket");
+    assert_eq!(stock_of(&sandbox, event), (Some(10), Some(10), 0));
+    ticketing.will(Reply::Dripped(Duration::from_millis(200), 200, body));
+    let start = Instant::now();
+    assert_eq!(book(&sandbox, stock, 1).await.0, 200);
+    assert!(start.elapsed() > Duration::from_millis(400), "{:?}", start.elapsed());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_a_crash_and_a_redirection_after_307_stays_a_question() {
+    let (sandbox, ticketing, _, stock) = stage().await;
+    ticketing.will(Reply::Redirect(307, "/elsewhere"));
+    ticketing.will(answer(200, tickets(&["A"], json!(9))));
+    assert_eq!(book(&sandbox, stock, 1).await.0, 200);
+    assert_eq!(ticketing.asked()[1].0, "/elsewhere");
+    let urls = json!({"bookingUrl": "http://127.0.0.1:9/b", "cancelUrl": "http://127.0.0.1:9/c"});
+    assert_eq!(call(&sandbox, Method::PATCH, PROVIDER, Some(urls)).await.0, 200);
+    let (second, category) = make_event(&sandbox, json!({"hasTicket": true})).await;
+    let date = add_date(&sandbox, second, date(category, json!(5))).await;
+    assert_eq!(book(&sandbox, date, 1).await.0, 500);
     sandbox.stop().await;
 }
 
