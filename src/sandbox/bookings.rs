@@ -6,7 +6,6 @@
 
 use serde_json::{Value, json};
 
-use super::beneficiary::{Outgoing, cancel as cancel_booking};
 use super::clock::utc;
 use super::errors::{Answer, Errors, Outcome, new};
 use super::products::PAGE;
@@ -52,13 +51,18 @@ pub(crate) fn list(world: &World, call: &Call) -> Outcome {
     errors.finish()?;
     let not_found = || Answer::plain(404, "offer", "we could not find this offer id");
     let offer = offer_id.and_then(|id| world.visible_offer(call.account, id)).ok_or_else(not_found)?;
-    // Products have neither a price category nor a beginning: these filters match none of their bookings.
-    let none = price_category.is_some_and(|id| id != 0) || beginning.is_some();
+    let wanted = |b: &Booking| {
+        let date = offer.date_of(b.stock);
+        let category = date.and_then(|(_, category)| category).and_then(|c| i64::try_from(c.id).ok());
+        let begins = date.map(|(date, _)| date.beginning);
+        price_category.is_none_or(|id| id == 0 || category == Some(id))
+            && beginning.is_none_or(|at| at.is_ok() && at.ok() == begins)
+    };
     let ids = world.by_offer.get(&offer.id).map_or(&[][..], Vec::as_slice);
     let rows: Vec<Value> = ids
         .iter()
         .filter_map(|id| world.bookings.get(id))
-        .filter(|b| i64::try_from(b.id).is_ok_and(|id| id >= first) && !none)
+        .filter(|b| i64::try_from(b.id).is_ok_and(|id| id >= first) && wanted(b))
         .filter(|b| stock.is_none_or(|id| id == 0 || i64::try_from(b.stock).is_ok_and(|s| s == id)))
         .filter(|b| status.flatten().is_none_or(|s| b.status == s))
         .take(usize::try_from(limit).unwrap_or(0))
@@ -80,6 +84,7 @@ fn booking_json(world: &World, booking: &Booking) -> Option<Value> {
     let offer = world.offers.get(&booking.offer)?;
     let venue = world.venues.get(&offer.venue)?;
     let person = world.beneficiaries.get(booking.beneficiary)?;
+    let category = offer.date_of(booking.stock).and_then(|(_, category)| category);
     Some(json!({
         "id": booking.id,
         "quantity": booking.quantity,
@@ -89,8 +94,8 @@ fn booking_json(world: &World, booking: &Booking) -> Option<Value> {
         "status": booking.status.as_str(),
         "offerId": offer.id,
         "stockId": booking.stock,
-        "priceCategoryId": null,
-        "priceCategoryLabel": null,
+        "priceCategoryId": category.map(|c| c.id),
+        "priceCategoryLabel": category.map(|c| &c.label),
         "offerName": &*offer.name,
         "offerEan": offer.ean.map(ean_text),
         "offerAddress": venue.street,
@@ -131,19 +136,31 @@ fn set_status(world: &mut World, id: u64, status: BookingStatus) {
 }
 
 /// What stands against using it now.
-fn check_usable(status: BookingStatus) -> Result<(), Answer> {
-    match status {
-        BookingStatus::Confirmed => Ok(()),
+fn check_usable(world: &World, call: &Call, id: u64) -> Result<(), Answer> {
+    match status_of(world, id) {
+        BookingStatus::Confirmed => check_window_over(world, call, id),
         BookingStatus::Reimbursed => Err(Answer::plain(403, "payment", REIMBURSED_ALREADY)),
         BookingStatus::Used => Err(Answer::plain(410, "booking", "This booking has already been validated")),
         BookingStatus::Cancelled => Err(Answer::plain(410, "booking", "This booking has been cancelled")),
     }
 }
 
+/// A seat that its beneficiary may still give back cannot be used.
+fn check_window_over(world: &World, call: &Call, id: u64) -> Result<(), Answer> {
+    let Some(booking) = world.bookings.get(&id) else { return Ok(()) };
+    let Some(limit) = booking.confirmation.filter(|limit| *limit > call.now) else { return Ok(()) };
+    let venue = world.offers.get(&booking.offer).map_or(0, |offer| offer.venue);
+    let local = limit.in_tz(world.zone(venue)).map(|local| local.strftime("%d/%m/%Y à %H:%M").to_string());
+    let local = local.unwrap_or_else(|_| utc(limit));
+    let message =
+        format!("Vous pourrez valider cette contremarque à partir du {local}, une fois le délai d’annulation passé.");
+    Err(Answer::plain(403, "booking", &message))
+}
+
 /// `GET /public/bookings/v1/token/{token}`
 pub(crate) fn show(world: &World, call: &Call, token: &str) -> Outcome {
     let id = by_token(world, call, token)?;
-    check_usable(status_of(world, id))?;
+    check_usable(world, call, id)?;
     let booking = world.bookings.get(&id).and_then(|b| booking_json(world, b));
     booking.map(Answer::ok).ok_or_else(Answer::crash)
 }
@@ -151,7 +168,7 @@ pub(crate) fn show(world: &World, call: &Call, token: &str) -> Outcome {
 /// `PATCH /public/bookings/v1/use/token/{token}`
 pub(crate) fn validate(world: &mut World, call: &Call, token: &str) -> Outcome {
     let id = by_token(world, call, token)?;
-    check_usable(status_of(world, id))?;
+    check_usable(world, call, id)?;
     set_status(world, id, BookingStatus::Used);
     Ok(Answer::no_content())
 }
@@ -171,17 +188,22 @@ pub(crate) fn keep(world: &mut World, call: &Call, token: &str) -> Outcome {
     Ok(Answer::no_content())
 }
 
-/// `PATCH /public/bookings/v1/cancel/token/{token}`
-pub(crate) fn cancel(world: &mut World, call: &Call, token: &str, outgoing: &mut Vec<Outgoing>) -> Outcome {
+/// `PATCH /public/bookings/v1/cancel/token/{token}`: the booking to cancel is left for after the lock.
+pub(crate) fn cancel(world: &World, call: &Call, token: &str, cancellation: &mut Option<u64>) -> Outcome {
     let id = by_token(world, call, token)?;
     match status_of(world, id) {
-        BookingStatus::Confirmed => {}
+        BookingStatus::Confirmed => {
+            let limit = world.bookings.get(&id).and_then(|b| b.confirmation);
+            if limit.is_some_and(|limit| limit <= call.now) {
+                return Err(Answer::plain(403, "booking", "This booking cannot be cancelled anymore"));
+            }
+        }
         BookingStatus::Cancelled => {
             return Err(Answer::plain(410, "booking", "This booking has already been cancelled"));
         }
         BookingStatus::Reimbursed => return Err(Answer::plain(403, "payment", REIMBURSED)),
         BookingStatus::Used => return Err(Answer::plain(410, "booking", "This booking has been validated")),
     }
-    outgoing.extend(cancel_booking(world, id, false));
+    *cancellation = Some(id);
     Ok(Answer::no_content())
 }

@@ -11,13 +11,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::beneficiary::{Order, book, cancel};
+use super::beneficiary::{self, Order};
 use super::errors::{Answer, Outcome};
 use super::faults::Fault;
 use super::seed::{SeedProduct, ean_number};
 use super::server::Shared;
-use super::settings::Settings;
+use super::settings::{Review, Settings};
 use super::state::{BookingStatus, World};
+use super::ticketing;
 
 /// Rows of `GET /_sandbox/offers` at most.
 const MAX_ROWS: usize = 100_000;
@@ -31,7 +32,9 @@ The sandbox pass Culture. The API is under /public/; these controls need no key.
 GET    /_sandbox/                       this text
 GET    /_sandbox/settings               the settings
 POST   /_sandbox/settings               change some: upsert_delay_ms, any_ean, clock_offset_seconds,
-                                        rate_limit {per_minute, retry_after, html} or null
+                                        rate_limit {per_minute, retry_after, html} or null,
+                                        review: approved, pending or rejected (of an event at its first dates,
+                                        of a product made one by one), sweep_after_seconds, read_limit_ms
 GET    /_sandbox/faults                 the faults armed
 POST   /_sandbox/faults                 arm one: method, path (prefix), count or share, and effect:
                                         status {status, retry_after, body json|html}, server_error,
@@ -44,11 +47,15 @@ POST   /_sandbox/products               {\"products\": [{ean, name, category, st
 POST   /_sandbox/venues/{id}/unlink     {\"account\": name} or {}: the venue vanishes for the account, or all
 POST   /_sandbox/venues/{id}/link       the reverse
 POST   /_sandbox/accounts/{name}        {\"active\": false}: the provider is deactivated
-POST   /_sandbox/bookings               {email, stock_id or offer_id, quantity}: a beneficiary books
+POST   /_sandbox/bookings               {email, stock_id or offer_id, quantity}: a beneficiary books; for an event
+                                        with tickets the booking address is called first
 GET    /_sandbox/bookings               bookings with their countermarks
 POST   /_sandbox/bookings/{id}/cancel   the beneficiary cancels
 POST   /_sandbox/bookings/{id}/expire   cancelled by time: no message
 POST   /_sandbox/bookings/{id}/reimburse
+POST   /_sandbox/sweep                  the sweeper looks now at every barcode received, or with
+                                        {\"min_age_seconds\": 60} at the old ones: those without booking are voided
+POST   /_sandbox/offers/{id}/review     {\"verdict\": approved, pending or rejected}: moderation speaks
 GET    /_sandbox/offers                 what is truly on sale; ?venueId= &ean= &firstIndex= &limit=
 GET    /_sandbox/log                    requests seen and counts per route; ?limit= &since=
 DELETE /_sandbox/log                    forget them
@@ -57,13 +64,24 @@ POST   /_sandbox/reset                  back to the seed
 ";
 
 /// Answers one control.
-pub(crate) fn handle(
+pub(crate) async fn handle(
     shared: &Arc<Shared>,
     method: &Method,
     path: &str,
     query: &[(String, String)],
     body: &[u8],
 ) -> Answer {
+    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let waited = match (method.as_str(), segments.as_slice()) {
+        ("POST", ["bookings"]) => Some(book(shared, body).await),
+        ("POST", ["bookings", id, "cancel"]) => Some(cancel(shared, id).await),
+        ("POST", ["offers", id, "review"]) => Some(review(shared, id, body).await),
+        ("POST", ["sweep"]) => Some(sweep(shared, body).await),
+        _ => None,
+    };
+    if let Some(outcome) = waited {
+        return outcome.unwrap_or_else(|refusal| refusal);
+    }
     let mut outgoing = Vec::new();
     let outcome = {
         let mut world = shared.world();
@@ -115,24 +133,11 @@ fn act(
             account.ok_or_else(Answer::unknown_path)?.active = request.active;
             Ok(Answer::no_content())
         }
-        ("POST", ["bookings"]) => {
-            let request: BookingRequest = parse(body)?;
-            let order = Order {
-                email: &request.email,
-                stock: request.stock_id,
-                offer: request.offer_id,
-                quantity: request.quantity,
-            };
-            let (id, message) = book(world, &order)?;
-            outgoing.extend(message);
-            let token = world.bookings.get(&id).map(|b| b.token.clone());
-            Ok(Answer::ok(json!({ "id": id, "token": token })))
-        }
         ("GET", ["bookings"]) => {
             let rows: Vec<_> = world.bookings.keys().take(MAX_ROWS).filter_map(|id| world.booking_truth(*id)).collect();
             Ok(Answer::ok(json!({ "bookings": rows })))
         }
-        ("POST", ["bookings", id, verb]) => change_booking(world, id, verb, outgoing),
+        ("POST", ["bookings", id, verb]) => change_booking(world, id, verb),
         ("GET", ["offers"]) => Ok(offers(world, query)),
         ("GET", ["log"]) => Ok(log(world, query)),
         ("DELETE", ["log"]) => {
@@ -232,27 +237,88 @@ fn drop_eans(world: &mut World, body: &[u8]) -> Outcome {
     Ok(Answer::no_content())
 }
 
-fn change_booking(
-    world: &mut World,
-    id: &str,
-    verb: &str,
-    outgoing: &mut Vec<super::beneficiary::Outgoing>,
-) -> Outcome {
+/// A beneficiary books; when the provider makes the tickets, he is asked first.
+async fn book(shared: &Arc<Shared>, body: &[u8]) -> Outcome {
+    let request: BookingRequest = parse(body)?;
+    let order =
+        Order { email: &request.email, stock: request.stock_id, offer: request.offer_id, quantity: request.quantity };
+    let id = ticketing::book(shared, &order).await?;
+    let token = shared.world().bookings.get(&id).map(|b| b.token.clone());
+    Ok(Answer::ok(json!({ "id": id, "token": token })))
+}
+
+/// A beneficiary cancels.
+async fn cancel(shared: &Arc<Shared>, id: &str) -> Outcome {
+    let (id, status, late) = {
+        let world = shared.world();
+        let booking = id.parse().ok().and_then(|id: u64| world.bookings.get(&id));
+        let booking = booking.ok_or_else(Answer::unknown_path)?;
+        (booking.id, booking.status, booking.confirmation.is_some_and(|limit| limit < world.clock.now()))
+    };
+    match status {
+        BookingStatus::Confirmed if late => {
+            let message = "La date limite d'annulation est dépassée.";
+            return Err(Answer::json(400, json!({ "code": "CONFIRMED_BOOKING", "message": message })));
+        }
+        BookingStatus::Confirmed => ticketing::cancel(shared, id, ticketing::refused_to_cancel()).await?,
+        BookingStatus::Cancelled => {}
+        BookingStatus::Used | BookingStatus::Reimbursed => {
+            return Err(Answer::json(400, json!({ "code": "ALREADY_USED" })));
+        }
+    }
+    Ok(Answer::ok(json!(shared.world().booking_truth(id))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewRequest {
+    verdict: Review,
+}
+
+/// Moderation speaks; a rejection cancels the bookings, as far as their provider lets it.
+async fn review(shared: &Arc<Shared>, id: &str, body: &[u8]) -> Outcome {
+    let request: ReviewRequest = parse(body)?;
+    let id: u64 = id.parse().map_err(|_| Answer::unknown_path())?;
+    let bookings = {
+        let mut world = shared.world();
+        let offer = world.offers.get_mut(&id).ok_or_else(Answer::unknown_path)?;
+        offer.validation = request.verdict.validation();
+        world.by_offer.get(&id).cloned().unwrap_or_default()
+    };
+    if request.verdict == Review::Rejected {
+        for booking in bookings {
+            // One that its provider keeps stays, as in the backend.
+            let _ = ticketing::cancel(shared, booking, ticketing::refused_to_cancel()).await;
+        }
+    }
+    let world = shared.world();
+    Ok(Answer::ok(json!(world.offers.get(&id).map(|offer| world.offer_truth(offer)))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SweepRequest {
+    #[serde(default)]
+    min_age_seconds: u32,
+}
+
+async fn sweep(shared: &Arc<Shared>, body: &[u8]) -> Outcome {
+    let request: SweepRequest = parse(body)?;
+    Ok(Answer::ok(json!(ticketing::sweep(shared, request.min_age_seconds).await)))
+}
+
+fn change_booking(world: &mut World, id: &str, verb: &str) -> Outcome {
     let status = id.parse().ok().and_then(|id: u64| world.bookings.get(&id).map(|b| (id, b.status)));
     let (id, status) = status.ok_or_else(Answer::unknown_path)?;
     match (verb, status) {
-        ("cancel", BookingStatus::Confirmed) => outgoing.extend(cancel(world, id, false)),
         ("expire", BookingStatus::Confirmed) => {
-            cancel(world, id, true);
+            beneficiary::cancel(world, id, true);
         }
         ("reimburse", BookingStatus::Used) => {
             if let Some(booking) = world.bookings.get_mut(&id) {
                 booking.status = BookingStatus::Reimbursed;
             }
         }
-        // The application's own answers to a beneficiary.
-        ("cancel", BookingStatus::Cancelled) => {}
-        ("cancel", _) => return Err(Answer::json(400, json!({ "code": "ALREADY_USED" }))),
         ("expire" | "reimburse", _) => return Err(refuse(&format!("the booking is {}", status.as_str()))),
         _ => return Err(Answer::unknown_path()),
     }

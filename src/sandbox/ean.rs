@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 use super::ean_body::{Item, read_items};
 use super::errors::{Answer, Errors, Outcome, old};
 use super::location::read_location;
+use super::offer_rules::check_price;
 use super::products::offer_json;
 use super::seed::ean_number;
 use super::server::Call;
-use super::state::{AccountIndex, Eligibility, MAX_OFFERS, Offer, OfferAddress, OfferKind, Stock, World, ean_text};
+use super::state::{
+    AccountIndex, Eligibility, MAX_OFFERS, Offer, OfferAddress, OfferKind, Stock, Validation, World, ean_text,
+};
 use super::validate::{Fields, Loc, parse_int};
 
 /// Items of one upsert call.
@@ -163,7 +166,7 @@ pub(crate) fn upsert(world: &World, call: &Call) -> Result<Vec<Chunk>, Answer> {
         .collect())
 }
 
-fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
+pub(super) fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
     u64::try_from(id).ok().filter(|id| *id >= 1 && *id <= world.addresses.len() as u64).ok_or_else(|| {
         Answer::listed(404, "location.AddressLocation.addressId", format!("There is no address with id {id}"))
     })
@@ -173,7 +176,9 @@ fn known_address(world: &World, id: i64) -> Result<u64, Answer> {
 pub(crate) fn apply(world: &mut World, chunk: &Chunk) {
     let now = world.clock.now();
     for item in &chunk.items {
-        if world.dropped.contains(&item.ean) {
+        // A price beyond the ceiling of the venue's currency loses its EAN alone.
+        let too_dear = check_price(world.venues.get(&chunk.venue), item.price).is_err();
+        if too_dear || world.dropped.contains(&item.ean) {
             continue;
         }
         let newest = if item.known {
@@ -202,10 +207,11 @@ fn create(world: &mut World, chunk: &Chunk, item: &Item) {
         name: product.name,
         category: product.category,
         ean: Some(item.ean),
-        rejected: false,
+        validation: Validation::Approved,
         publication: item.publication,
         booking_allowed: item.booking_allowed,
         address: chunk.address.clone().map(Box::new),
+        details: None,
         kind: OfferKind::Product { stock: Some(stock) },
     });
 }
@@ -217,7 +223,7 @@ fn new_stock(world: &mut World, item: &Item) -> Stock {
 fn update(world: &mut World, chunk: &Chunk, item: &Item, id: u64, now: Timestamp) {
     // Made ready before the offer is borrowed; a rejected offer takes no change at all.
     let fresh = match world.offers.get(&id) {
-        Some(offer) if offer.rejected => return,
+        Some(offer) if offer.validation == Validation::Rejected => return,
         Some(offer) if offer.product_stock().is_none() => Some(new_stock(world, item)),
         _ => None,
     };
@@ -232,7 +238,7 @@ fn update(world: &mut World, chunk: &Chunk, item: &Item, id: u64, now: Timestamp
         offer.publication = item.publication;
         offer.booking_allowed = item.booking_allowed;
     }
-    let OfferKind::Product { stock } = &mut offer.kind;
+    let OfferKind::Product { stock } = &mut offer.kind else { return };
     match stock {
         Some(stock) => {
             stock.price = item.price;

@@ -124,7 +124,7 @@ fn read_stock(value: &Value, at: &Loc<'_>, now: Timestamp, errors: &mut Errors) 
     StockBody { price: price.unwrap_or(0), quantity, booking_limit }
 }
 
-fn read_price(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
+pub(super) fn read_price(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
     let key = || at.key("price").to_string();
     match strict_int(value) {
         None => errors.add(key(), old::INTEGER),
@@ -137,7 +137,7 @@ fn read_price(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
     None
 }
 
-fn read_quantity(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
+pub(super) fn read_quantity(value: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<u32> {
     let key = || at.key("quantity").to_string();
     match strict_int(value) {
         None if value.as_str() == Some("unlimited") => {}
@@ -175,7 +175,7 @@ fn read_publication(fields: &Fields<'_>, at: &Loc<'_>, now: Timestamp, errors: &
     None
 }
 
-fn optional_future(
+pub(super) fn optional_future(
     fields: &Fields<'_>,
     name: &str,
     at: &Loc<'_>,

@@ -27,6 +27,8 @@ pub(crate) mod old {
     pub(crate) const NAIVE: &str = "The datetime must be timezone-aware.";
     pub(crate) const PAST: &str = "The datetime must be in the future.";
     pub(crate) const UNLIMITED: &str = "unexpected value; permitted: 'unlimited'";
+    pub(crate) const BOOLEAN: &str = "value could not be parsed to a boolean";
+    pub(crate) const EMAIL: &str = "value is not a valid email address";
     pub(crate) const NOW: &str = "unexpected value; permitted: 'now'";
 }
 
@@ -173,6 +175,13 @@ impl Errors {
 
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Adds the errors of another branch.
+    pub(crate) fn extend(&mut self, other: Self) {
+        for (key, messages) in other.0 {
+            self.0.entry(key).or_default().extend(messages);
+        }
     }
 
     /// `Err(400)` when anything was added.

@@ -16,6 +16,8 @@ const LABEL: std::ops::RangeInclusive<usize> = 1..=200;
 pub(super) struct LocationBody {
     pub(super) venue_id: i64,
     pub(super) address: Option<(i64, Option<String>)>,
+    /// Where an online offer takes place.
+    pub(super) url: Option<String>,
 }
 
 /// The three variants of a location; a field's key carries the variant's name.
@@ -49,8 +51,9 @@ pub(super) fn read_location(fields: &Fields<'_>, errors: &mut Errors) -> Option<
     let at = location.key(variant);
     let venue_id = required_int(&inner, "venueId", &at, errors);
     let mut address = None;
+    let mut url = None;
     match variant {
-        "DigitalLocation" => check_digital_url(&inner, &at, errors),
+        "DigitalLocation" => url = read_digital_url(&inner, &at, errors),
         "AddressLocation" => {
             let id = required_int(&inner, "addressId", &at, errors);
             let label = read_label(&inner, &at, errors);
@@ -58,7 +61,7 @@ pub(super) fn read_location(fields: &Fields<'_>, errors: &mut Errors) -> Option<
         }
         _ => {}
     }
-    Some(LocationBody { venue_id: venue_id?, address })
+    Some(LocationBody { venue_id: venue_id?, address, url })
 }
 
 fn required_int(fields: &Fields<'_>, name: &str, at: &Loc<'_>, errors: &mut Errors) -> Option<i64> {
@@ -87,22 +90,33 @@ fn read_label(fields: &Fields<'_>, at: &Loc<'_>, errors: &mut Errors) -> Option<
 }
 
 /// The upsert ignores the address of a digital location, but its validator does not.
-fn check_digital_url(fields: &Fields<'_>, at: &Loc<'_>, errors: &mut Errors) {
-    let Some(value) = fields.required("url", at, errors) else { return };
+fn read_digital_url(fields: &Fields<'_>, at: &Loc<'_>, errors: &mut Errors) -> Option<String> {
+    let value = fields.required("url", at, errors)?;
     let key = || at.key("url").to_string();
     let Some(text) = value.as_str() else {
         errors.add(key(), old::STRING);
-        return;
+        return None;
     };
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => {}
-        Ok(_) => errors.add(key(), "URL scheme not permitted"),
-        Err(url::ParseError::EmptyHost) => errors.add(key(), "URL host invalid"),
-        Err(_) => errors.add(key(), "invalid or missing URL scheme"),
+    match url_problem(text) {
+        None => Some(text.to_owned()),
+        Some(message) => {
+            errors.add(key(), message);
+            None
+        }
     }
 }
 
-fn python_repr(value: &Value) -> String {
+/// What the old validator says of an address that is not http or https.
+pub(super) fn url_problem(text: &str) -> Option<&'static str> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => None,
+        Ok(_) => Some("URL scheme not permitted"),
+        Err(url::ParseError::EmptyHost) => Some("URL host invalid"),
+        Err(_) => Some("invalid or missing URL scheme"),
+    }
+}
+
+pub(super) fn python_repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
         Value::Bool(flag) => if *flag { "True" } else { "False" }.to_owned(),

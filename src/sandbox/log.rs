@@ -35,11 +35,11 @@ pub struct SeenRequest {
 /// A message the sandbox posted to a registered address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SentMessage {
-    /// `BOOK` or `CANCEL`.
+    /// `BOOK` or `CANCEL` for a notification, `BOOKING` or `CANCELLATION` for a question asked of a ticketing.
     pub action: String,
     /// Where it was posted.
     pub url: String,
-    /// The booking it speaks of.
+    /// The booking it speaks of; 0 for one that is not made yet, or of which there is none.
     pub booking_id: u64,
     /// Status answered; none when there was no answer.
     pub status: Option<u16>,

@@ -4,8 +4,9 @@
 //! known, in the same order. What the real one does silently (losing an EAN, applying bulk calls out of order,
 //! doubling a new EAN sent twice at once) it does silently too. It keeps everything in memory.
 //!
-//! Served so far: providers and their messaging addresses, venues, addresses, products by EAN, product lists,
-//! bookings of products and their countermarks, and notifications. Events are not served yet: their paths are 404.
+//! Served: the whole offers and bookings API — providers and their messaging addresses, venues, addresses, products
+//! by EAN and one by one, events with their price categories and dates, pictures, lists, bookings and countermarks —
+//! and the messages: notifications, and the questions asked of a ticketing.
 //!
 //! # The seed
 //!
@@ -31,17 +32,29 @@ mod addresses;
 mod auth;
 mod beneficiary;
 mod bookings;
+mod categories;
 mod clock;
 mod connection;
 mod controls;
+mod dates;
 mod ean;
 mod ean_body;
 mod errors;
+mod events;
 mod faults;
+mod genres;
+mod images;
 mod location;
+mod locks;
 mod log;
 pub mod message;
+mod multipart;
+mod offer;
+mod offer_body;
+mod offer_rules;
 mod outbox;
+mod price_categories;
+mod product_offers;
 mod products;
 mod provider;
 mod routes;
@@ -49,6 +62,8 @@ mod seed;
 mod server;
 mod settings;
 mod state;
+mod ticket_answers;
+mod ticketing;
 mod truth;
 mod validate;
 mod venues;
@@ -68,8 +83,10 @@ pub use ean::{CHUNK, MAX_EANS, MAX_ITEMS};
 pub use faults::{Fault, FaultBody, FaultEffect};
 pub use log::{RouteCount, SeenRequest, SentMessage};
 pub use seed::{ProductStatus, Seed, SeedAccount, SeedBeneficiary, SeedError, SeedProduct, SeedVenue};
-pub use settings::{RateLimit, Settings};
-pub use truth::{BookingTruth, OfferTruth};
+pub use settings::{RateLimit, Review, Settings};
+pub use state::Ticket;
+pub use ticketing::Sweep;
+pub use truth::{BookingTruth, DateTruth, OfferTruth};
 
 use connection::{Connection, CuttableListener};
 use server::Shared;
@@ -104,6 +121,22 @@ pub struct BookingRefused {
     pub body: Value,
 }
 
+impl Bookable {
+    fn order(self, email: &str, quantity: u32) -> beneficiary::Order<'_> {
+        let (stock, offer) = match self {
+            Self::Stock(id) => (Some(id), None),
+            Self::Offer(id) => (None, Some(id)),
+        };
+        beneficiary::Order { email, stock, offer, quantity }
+    }
+}
+
+impl From<errors::Answer> for BookingRefused {
+    fn from(answer: errors::Answer) -> Self {
+        Self { status: answer.status, body: ticketing::json_of(answer) }
+    }
+}
+
 impl Sandbox {
     /// Starts on `listen` (port 0 picks a free one) with the usual settings.
     ///
@@ -124,6 +157,7 @@ impl Sandbox {
         let mut world = World::new(Arc::new(seed));
         world.apply_settings(settings);
         let shared = Arc::new(Shared::new(world)?);
+        shared.spawn_sweeper();
         let app = Router::new()
             .fallback(server::handle)
             .with_state(shared.clone())
@@ -243,32 +277,60 @@ impl Sandbox {
     /// Books as a beneficiary; the notification, if any, leaves in the background.
     ///
     /// # Errors
-    /// What the application would answer.
+    /// What the application would answer; 500 for an event with tickets, which [`Sandbox::book_and_wait`] books.
     pub fn book(&self, email: &str, what: Bookable, quantity: u32) -> Result<BookingTruth, BookingRefused> {
-        let (stock, offer) = match what {
-            Bookable::Stock(id) => (Some(id), None),
-            Bookable::Offer(id) => (None, Some(id)),
-        };
-        let order = beneficiary::Order { email, stock, offer, quantity };
+        let order = what.order(email, quantity);
         let (booked, outgoing) = {
             let mut world = self.shared.world();
-            let (id, outgoing) = beneficiary::book(&mut world, &order).map_err(|answer| BookingRefused {
-                status: answer.status,
-                body: match answer.body {
-                    errors::AnswerBody::Json(body) => body,
-                    _ => Value::Null,
-                },
-            })?;
+            let (id, outgoing) = beneficiary::book(&mut world, &order).map_err(BookingRefused::from)?;
             (world.booking_truth(id), outgoing)
         };
         self.shared.send(outgoing.into_iter().collect());
         booked.ok_or(BookingRefused { status: 500, body: Value::Null })
     }
 
-    /// Cancels as the beneficiary. `false` when there is no such live booking.
+    /// Books as a beneficiary and waits: an event with tickets is booked by asking its provider.
+    ///
+    /// # Errors
+    /// What the application would answer.
+    pub async fn book_and_wait(
+        &self,
+        email: &str,
+        what: Bookable,
+        quantity: u32,
+    ) -> Result<BookingTruth, BookingRefused> {
+        let id = ticketing::book(&self.shared, &what.order(email, quantity)).await?;
+        self.shared.world().booking_truth(id).ok_or(BookingRefused { status: 500, body: Value::Null })
+    }
+
+    /// Cancels as the beneficiary and waits for the provider of an event with tickets. A booking that is not live is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// What the application would answer.
+    pub async fn cancel_and_wait(&self, booking: u64) -> Result<(), BookingRefused> {
+        Ok(ticketing::cancel(&self.shared, booking, ticketing::refused_to_cancel()).await?)
+    }
+
+    /// Runs the sweeper now over every barcode received at least `min_age_seconds` ago.
+    pub async fn sweep(&self, min_age_seconds: u32) -> Sweep {
+        ticketing::sweep(&self.shared, min_age_seconds).await
+    }
+
+    /// A booking, whatever its status.
+    #[must_use]
+    pub fn booking(&self, id: u64) -> Option<BookingTruth> {
+        self.shared.world().booking_truth(id)
+    }
+
+    /// Cancels as the beneficiary. `false` when there is no such live booking, or when its provider must be asked,
+    /// which [`Sandbox::cancel_and_wait`] does.
     pub fn cancel(&self, booking: u64) -> bool {
         let mut world = self.shared.world();
-        let live = world.bookings.get(&booking).is_some_and(|b| b.status == state::BookingStatus::Confirmed);
+        let live = world
+            .bookings
+            .get(&booking)
+            .is_some_and(|b| b.status == state::BookingStatus::Confirmed && b.tickets.is_empty());
         if !live {
             return false;
         }

@@ -4,18 +4,30 @@
 
 use serde_json::{Map, Value, json};
 
+use super::categories::shown_fields;
 use super::clock::utc;
 use super::errors::{Answer, Errors, Outcome, old};
 use super::server::Call;
-use super::state::{Offer, OfferKind, Stock, World, ean_text};
+use super::state::{Details, Offer, Stock, World, ean_text};
 use super::validate::parse_int;
-use super::venues::accessibility;
+use super::venues::{accessibility, flags};
 
 /// Rows of a page, at most and by default.
 pub(crate) const PAGE: i64 = 50;
 
 /// `GET /public/offers/v1/products`
 pub(crate) fn list(world: &World, call: &Call) -> Outcome {
+    let rows = page(world, call, |offer| !offer.is_event())?;
+    let rows: Vec<Value> = rows.into_iter().map(|offer| offer_json(offer, call)).collect();
+    Ok(Answer::ok(json!({ "products": rows })))
+}
+
+/// One page of the offers of a kind, as the filters of both lists have it.
+pub(super) fn page<'w>(
+    world: &'w World,
+    call: &Call,
+    of_kind: impl Fn(&Offer) -> bool,
+) -> Result<Vec<&'w Offer>, Answer> {
     let mut errors = Errors::default();
     let venue_id = int_parameter(call, "venueId", &mut errors);
     let address_id = int_parameter(call, "addressId", &mut errors);
@@ -29,31 +41,29 @@ pub(crate) fn list(world: &World, call: &Call) -> Outcome {
             Some(world.linked_venue(call.account, id).ok_or_else(not_found)?)
         }
     };
-    // Offers made by EAN never have an id of the provider's, so any id filter leaves none of them.
-    let by_provider_id =
-        call.query("idsAtProvider").or(call.query("ids_at_provider")).is_some_and(|ids| !ids.is_empty());
-    let rows = world
+    // As many as one likes: the documented limit of 100 is not enforced here.
+    let ids = call.query("idsAtProvider").or(call.query("ids_at_provider")).filter(|ids| !ids.is_empty());
+    let ids: Option<Vec<&str>> = ids.map(|ids| ids.split(',').collect());
+    Ok(world
         .offers
         .range(page.first..)
         .map(|(_, offer)| offer)
-        .filter(|offer| matches!(offer.kind, OfferKind::Product { .. }))
+        .filter(|offer| of_kind(offer))
         .filter(|offer| venue.is_none_or(|id| offer.venue == id) && world.is_linked(call.account, offer.venue))
-        .filter(|_| !by_provider_id)
+        .filter(|offer| ids.as_ref().is_none_or(|ids| offer.id_at_provider().is_some_and(|id| ids.contains(&id))))
         .filter(|offer| {
             let here = offer.address.as_ref().and_then(|a| i64::try_from(a.address_id).ok());
             address_id.is_none_or(|id| id == 0 || here == Some(id))
         })
         .take(page.limit)
-        .map(|offer| offer_json(offer, call))
-        .collect::<Vec<_>>();
-    Ok(Answer::ok(json!({ "products": rows })))
+        .collect())
 }
 
 /// `GET /public/offers/v1/products/{id}`
 pub(crate) fn show(world: &World, call: &Call, id: i64) -> Outcome {
     world
         .visible_offer(call.account, id)
-        .filter(|offer| matches!(offer.kind, OfferKind::Product { .. }))
+        .filter(|offer| !offer.is_event())
         .map(|offer| Answer::ok(offer_json(offer, call)))
         .ok_or_else(|| Answer::listed(404, "product_id", "The product offer could not be found"))
 }
@@ -65,7 +75,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn read(call: &Call, errors: &mut Errors) -> Self {
+    pub(crate) fn read(call: &Call, errors: &mut Errors) -> Self {
         let limit = int_parameter(call, "limit", errors).unwrap_or(PAGE);
         if limit <= 0 {
             errors.add("limit", "ensure this value is greater than 0");
@@ -100,28 +110,43 @@ fn snake_name(name: &str) -> &str {
 
 /// The product offer object of every route.
 pub(crate) fn offer_json(offer: &Offer, call: &Call) -> Value {
-    json!({
-        "id": offer.id,
-        "name": &*offer.name,
-        "description": null,
-        "status": offer.status(call.now).as_str(),
-        "accessibility": accessibility(),
-        "bookingContact": null,
-        "bookingEmail": null,
-        "categoryRelatedFields": category_fields(offer),
-        "enableDoubleBookings": false,
-        "externalTicketOfficeUrl": null,
-        "image": null,
-        "itemCollectionDetails": null,
-        "location": location(offer),
-        "idAtProvider": null,
-        "publicationDatetime": offer.publication.map(utc),
-        "bookingAllowedDatetime": offer.booking_allowed.map(utc),
-        "stock": offer.product_stock().map(stock_json),
-    })
+    let mut shown = common_json(offer, call);
+    shown.insert("stock".to_owned(), json!(offer.product_stock().map(stock_json)));
+    Value::Object(shown)
 }
 
+/// What products and events show alike.
+pub(super) fn common_json(offer: &Offer, call: &Call) -> Map<String, Value> {
+    let details = offer.details.as_deref();
+    let text = |pick: fn(&Details) -> Option<&String>| json!(details.and_then(pick));
+    let image = details.and_then(|d| d.image.as_ref()).map(|image| json!({ "credit": image.credit, "url": image.url }));
+    let set = details.map(|d| &d.category_fields);
+    let fields = [
+        ("id", json!(offer.id)),
+        ("name", json!(&*offer.name)),
+        ("description", text(|d| d.description.as_ref())),
+        ("status", json!(offer.status(call.now).as_str())),
+        ("accessibility", details.map_or_else(accessibility, |d| flags(d.accessibility))),
+        ("bookingContact", text(|d| d.booking_contact.as_ref())),
+        ("bookingEmail", text(|d| d.booking_email.as_ref())),
+        ("categoryRelatedFields", shown_fields(&offer.category, offer.ean.map(ean_text), set)),
+        ("enableDoubleBookings", json!(details.is_some_and(|d| d.duo))),
+        ("externalTicketOfficeUrl", text(|d| d.ticket_office_url.as_ref())),
+        ("image", json!(image)),
+        ("itemCollectionDetails", text(|d| d.collection_details.as_ref())),
+        ("location", location(offer)),
+        ("idAtProvider", text(|d| d.id_at_provider.as_ref())),
+        ("publicationDatetime", json!(offer.publication.map(utc))),
+        ("bookingAllowedDatetime", json!(offer.booking_allowed.map(utc))),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// In the response the kind of location is computed: an address on the network first.
 fn location(offer: &Offer) -> Value {
+    if let Some(url) = offer.details.as_deref().and_then(|d| d.url.as_deref()) {
+        return json!({ "type": "digital", "venueId": offer.venue, "url": url });
+    }
     match &offer.address {
         None => json!({ "type": "physical", "venueId": offer.venue }),
         Some(address) => json!({
@@ -131,22 +156,6 @@ fn location(offer: &Offer) -> Value {
             "addressLabel": address.label,
         }),
     }
-}
-
-/// The fields a category shows when it is read; those the product base does not fill are null.
-fn category_fields(offer: &Offer) -> Value {
-    let mut fields = Map::new();
-    fields.insert("category".to_owned(), json!(&*offer.category));
-    fields.insert("ean".to_owned(), json!(offer.ean.map(ean_text)));
-    let others: &[&str] = match &*offer.category {
-        "LIVRE_PAPIER" => &["author"],
-        "SUPPORT_PHYSIQUE_MUSIQUE_CD" | "SUPPORT_PHYSIQUE_MUSIQUE_VINYLE" => &["author", "musicType", "performer"],
-        _ => &[],
-    };
-    for name in others {
-        fields.insert((*name).to_owned(), Value::Null);
-    }
-    Value::Object(fields)
 }
 
 fn stock_json(stock: &Stock) -> Value {

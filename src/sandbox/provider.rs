@@ -9,7 +9,7 @@ use url::Url;
 
 use super::errors::{Answer, Errors, Outcome, new};
 use super::server::Call;
-use super::state::{MessagingUrls, World};
+use super::state::{EventDate, MessagingUrls, World};
 use super::validate::{Fields, Loc};
 
 /// Longest address accepted by the validator.
@@ -35,7 +35,11 @@ pub(crate) fn show(world: &World, call: &Call) -> Outcome {
 /// `PATCH /public/providers/v1/provider`
 pub(crate) fn update(world: &mut World, call: &Call) -> Outcome {
     let change = UrlChange::read(&call.body, "ProviderUpdate")?;
-    let urls = change.applied_to(&world.accounts[call.account].urls)?;
+    let current = &world.accounts[call.account].urls;
+    let urls = change.applied_to(current)?;
+    if current.has_ticketing() && !urls.has_ticketing() {
+        check_can_unset(world, call, None)?;
+    }
     if urls.notification.as_ref().is_some_and(|url| url.chars().count() > MAX_STORED_NOTIFICATION) {
         return Err(Answer::crash());
     }
@@ -48,15 +52,42 @@ pub(crate) fn update_venue(world: &mut World, call: &Call, venue_id: i64) -> Out
     let change = UrlChange::read(&call.body, "VenueProviderExternalUrlsUpdate")?;
     let not_found = || Answer::plain(404, "global", "This venue cannot be found");
     let id = world.linked_venue(call.account, venue_id).ok_or_else(not_found)?;
-    let venue = world.venues.get_mut(&id).ok_or_else(not_found)?;
-    let current = venue.urls.get(&call.account).cloned().unwrap_or_default();
+    let current = world.venues.get(&id).and_then(|v| v.urls.get(&call.account)).cloned().unwrap_or_default();
     let urls = change.applied_to(&current)?;
+    if current.has_ticketing() && !urls.has_ticketing() {
+        check_can_unset(world, call, Some(id))?;
+    }
+    let venue = world.venues.get_mut(&id).ok_or_else(not_found)?;
     if urls.notification.is_none() && urls.booking.is_none() {
         venue.urls.remove(&call.account);
     } else {
         venue.urls.insert(call.account, urls);
     }
     Ok(Answer::no_content())
+}
+
+/// The addresses of a ticketing stay while a date to come was ever booked, even when the booking was cancelled and the
+/// date deleted since (measured).
+fn check_can_unset(world: &World, call: &Call, venue: Option<u32>) -> Result<(), Answer> {
+    let was_booked = |date: &EventDate| {
+        let bookings = world.by_stock.get(&date.stock.id).and_then(|offer| world.by_offer.get(offer));
+        let of_date = |id: &u64| world.bookings.get(id).is_some_and(|b| b.stock == date.stock.id);
+        date.beginning > call.now && bookings.is_some_and(|ids| ids.iter().any(of_date))
+    };
+    let blocking: Vec<u64> = world
+        .offers
+        .values()
+        .filter(|offer| offer.owner == call.account && venue.is_none_or(|venue| offer.venue == venue))
+        .filter(|offer| offer.event().is_some_and(|e| e.has_ticket && e.dates.values().any(was_booked)))
+        .map(|offer| offer.id)
+        .collect();
+    if blocking.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "You cannot unset your `booking_url` and `cancel_url` because you have event(s) with stocks linked to your ticketing system. Blocking event ids: {blocking:?}"
+    );
+    Err(Answer::listed(400, "ticketing_urls", message))
 }
 
 /// What a body wants changed: absent is unchanged, null is unset.

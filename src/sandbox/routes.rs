@@ -22,6 +22,25 @@ pub(crate) enum Action {
     UpsertEans,
     ListProducts,
     ShowProduct,
+    CreateProduct,
+    EditProduct,
+    UploadImage,
+    ListProductCategories,
+    CreateEvent,
+    ListEvents,
+    ShowEvent,
+    EditEvent,
+    ListEventCategories,
+    AddPriceCategories,
+    ListPriceCategories,
+    EditPriceCategory,
+    AddDates,
+    ListDates,
+    EditDate,
+    DeleteDate,
+    ListShowTypes,
+    ListMusicTypes,
+    ListEventMusicTypes,
     ListBookings,
     ShowToken,
     UseToken,
@@ -32,11 +51,25 @@ pub(crate) enum Action {
 impl Action {
     /// Whether the route reads a JSON body.
     pub(crate) fn has_body(self) -> bool {
-        matches!(self, Self::UpdateProvider | Self::UpdateVenueUrls | Self::CreateAddress | Self::UpsertEans)
+        matches!(
+            self,
+            Self::UpdateProvider
+                | Self::UpdateVenueUrls
+                | Self::CreateAddress
+                | Self::UpsertEans
+                | Self::CreateProduct
+                | Self::EditProduct
+                | Self::CreateEvent
+                | Self::EditEvent
+                | Self::AddPriceCategories
+                | Self::EditPriceCategory
+                | Self::AddDates
+                | Self::EditDate
+        )
     }
 }
 
-/// `{id}` stands for digits, `{text}` for any one segment. The first match wins.
+/// `{id}` and `{sub}` stand for digits, `{text}` for any one segment. The first match wins.
 const TABLE: &[(&str, &[(Method, Action)])] = &[
     ("/public/providers/v1/provider", &[(Method::GET, Action::ShowProvider), (Method::PATCH, Action::UpdateProvider)]),
     ("/public/providers/v1/venues/{id}", &[(Method::PATCH, Action::UpdateVenueUrls)]),
@@ -45,10 +78,35 @@ const TABLE: &[(&str, &[(Method, Action)])] = &[
     ("/public/offers/v1/addresses", &[(Method::POST, Action::CreateAddress)]),
     ("/public/offers/v1/addresses/search", &[(Method::GET, Action::SearchAddresses)]),
     ("/public/offers/v1/addresses/{id}", &[(Method::GET, Action::ShowAddress)]),
-    ("/public/offers/v1/products", &[(Method::GET, Action::ListProducts)]),
+    (
+        "/public/offers/v1/products",
+        &[
+            (Method::GET, Action::ListProducts),
+            (Method::POST, Action::CreateProduct),
+            (Method::PATCH, Action::EditProduct),
+        ],
+    ),
+    ("/public/offers/v1/{id}/image", &[(Method::POST, Action::UploadImage)]),
     ("/public/offers/v1/products/ean", &[(Method::GET, Action::ReadEans), (Method::POST, Action::UpsertEans)]),
     ("/public/offers/v1/products/ean/check_availability", &[(Method::GET, Action::CheckAvailability)]),
+    ("/public/offers/v1/products/categories", &[(Method::GET, Action::ListProductCategories)]),
     ("/public/offers/v1/products/{id}", &[(Method::GET, Action::ShowProduct)]),
+    ("/public/offers/v1/events", &[(Method::GET, Action::ListEvents), (Method::POST, Action::CreateEvent)]),
+    ("/public/offers/v1/events/categories", &[(Method::GET, Action::ListEventCategories)]),
+    ("/public/offers/v1/events/{id}", &[(Method::GET, Action::ShowEvent), (Method::PATCH, Action::EditEvent)]),
+    (
+        "/public/offers/v1/events/{id}/price_categories",
+        &[(Method::GET, Action::ListPriceCategories), (Method::POST, Action::AddPriceCategories)],
+    ),
+    ("/public/offers/v1/events/{id}/price_categories/{sub}", &[(Method::PATCH, Action::EditPriceCategory)]),
+    ("/public/offers/v1/events/{id}/dates", &[(Method::GET, Action::ListDates), (Method::POST, Action::AddDates)]),
+    (
+        "/public/offers/v1/events/{id}/dates/{sub}",
+        &[(Method::PATCH, Action::EditDate), (Method::DELETE, Action::DeleteDate)],
+    ),
+    ("/public/offers/v1/show_types", &[(Method::GET, Action::ListShowTypes)]),
+    ("/public/offers/v1/music_types/all", &[(Method::GET, Action::ListMusicTypes)]),
+    ("/public/offers/v1/music_types/event", &[(Method::GET, Action::ListEventMusicTypes)]),
     ("/public/bookings/v1/bookings", &[(Method::GET, Action::ListBookings)]),
     ("/public/bookings/v1/token/{text}", &[(Method::GET, Action::ShowToken)]),
     ("/public/bookings/v1/use/token/{text}", &[(Method::PATCH, Action::UseToken)]),
@@ -61,6 +119,7 @@ const TABLE: &[(&str, &[(Method, Action)])] = &[
 pub(crate) struct Target<'p> {
     pub(crate) pattern: &'static str,
     pub(crate) id: i64,
+    pub(crate) sub: i64,
     pub(crate) text: &'p str,
     methods: &'static [(Method, Action)],
 }
@@ -84,18 +143,19 @@ pub(crate) fn resolve(path: &str) -> Option<Target<'_>> {
 }
 
 fn matched<'p>(pattern: &'static str, methods: &'static [(Method, Action)], path: &'p str) -> Option<Target<'p>> {
-    let mut target = Target { pattern, id: 0, text: "", methods };
+    let mut target = Target { pattern, id: 0, sub: 0, text: "", methods };
     let mut wanted = pattern.split('/');
     let mut given = path.split('/');
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return Some(target),
-            (Some("{id}"), Some(segment)) => {
+            (Some(name @ ("{id}" | "{sub}")), Some(segment)) => {
                 if segment.is_empty() || !segment.bytes().all(|b| b.is_ascii_digit()) {
                     return None;
                 }
                 // Beyond 64 bits no row can have this id.
-                target.id = segment.parse().unwrap_or(i64::MAX);
+                let number = segment.parse().unwrap_or(i64::MAX);
+                *(if name == "{id}" { &mut target.id } else { &mut target.sub }) = number;
             }
             (Some("{text}"), Some(segment)) if !segment.is_empty() => target.text = segment,
             (Some(a), Some(b)) if a == b => {}

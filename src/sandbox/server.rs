@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,16 +24,24 @@ use super::connection::Connection;
 use super::ean::Chunk;
 use super::errors::{Answer, AnswerBody, Outcome, html_page};
 use super::faults::{FaultBody, FaultEffect};
+use super::locks::{Locks, Row};
 use super::log::{SeenRequest, SentMessage};
+use super::multipart::{self, Form};
+use super::offer::{Event, Offer};
 use super::outbox::Outbox;
 use super::routes::{Action, Target, resolve};
 use super::state::{AccountIndex, World};
-use super::{addresses, auth, bookings, controls, ean, products, provider, venues};
+use super::{
+    addresses, auth, bookings, categories, controls, dates, ean, events, genres, price_categories, product_offers,
+    products, provider, ticketing, venues,
+};
 
 /// Largest body read; a bulk call of 500 items is under 200 kB.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Upsert chunks waiting; past it a chunk is applied at once.
 const MAX_QUEUED_CHUNKS: usize = 100_000;
+/// How often the sweeper looks whether its time has come.
+const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// How long a call that "never" answers is kept.
 const HANG: Duration = Duration::from_secs(3600);
 
@@ -40,6 +49,7 @@ const HANG: Duration = Duration::from_secs(3600);
 pub(crate) struct Shared {
     world: Mutex<World>,
     outbox: Outbox,
+    locks: Locks,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -49,6 +59,7 @@ impl Shared {
         Ok(Self {
             world: Mutex::new(world),
             outbox: Outbox::new()?,
+            locks: Locks::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })
@@ -69,21 +80,47 @@ impl Shared {
         self.tasks.wait().await;
     }
 
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// Asks a ticketing and logs it; nothing when no answer came in time.
+    pub(crate) async fn exchange(&self, question: &Outgoing) -> Option<(u16, Vec<u8>)> {
+        let read_limit = self.world().settings.read_limit();
+        let answer = tokio::select! {
+            answer = self.outbox.ask(question, read_limit) => answer,
+            () = self.stop.cancelled() => None,
+        };
+        self.world().log.message(sent(question, answer.as_ref().map(|(status, _)| *status)));
+        answer
+    }
+
+    /// Runs the sweeper whenever its time has come, until the sandbox stops.
+    pub(crate) fn spawn_sweeper(self: &Arc<Self>) {
+        let shared = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(SWEEP_PERIOD) => {}
+                    () = shared.stop.cancelled() => return,
+                }
+                let age = shared.world().settings.sweep_after_seconds;
+                ticketing::sweep(&shared, age).await;
+            }
+        });
+    }
+
     /// Posts messages in the background.
     pub(crate) fn send(self: &Arc<Self>, outgoing: Vec<Outgoing>) {
         for message in outgoing {
             let shared = self.clone();
             self.tasks.spawn(async move {
+                let read_limit = shared.world().settings.read_limit();
                 let posted = tokio::select! {
-                    status = shared.outbox.post(&message) => status,
+                    status = shared.outbox.post(&message, read_limit) => status,
                     () = shared.stop.cancelled() => return,
                 };
-                shared.world().log.message(SentMessage {
-                    action: message.action.to_owned(),
-                    url: message.url.clone(),
-                    booking_id: message.booking,
-                    status: posted,
-                });
+                shared.world().log.message(sent(&message, posted));
             });
         }
     }
@@ -130,6 +167,10 @@ impl Shared {
     }
 }
 
+fn sent(message: &Outgoing, status: Option<u16>) -> SentMessage {
+    SentMessage { action: message.action.to_owned(), url: message.url.clone(), booking_id: message.booking, status }
+}
+
 /// A request that passed every check before its handler.
 pub(crate) struct Call {
     pub(crate) account: AccountIndex,
@@ -146,11 +187,21 @@ impl Call {
     }
 }
 
+/// What came in, read as the route reads it.
+struct Payload {
+    json: Option<Value>,
+    form: Option<Form>,
+}
+
 /// What a handler asks to be done after the lock is released.
 #[derive(Default)]
 struct Effects {
     chunks: Vec<Chunk>,
     outgoing: Vec<Outgoing>,
+    /// A booking to cancel by asking its provider.
+    cancellation: Option<u64>,
+    /// What came in as a form: read before the lock is taken.
+    form: Option<Form>,
 }
 
 /// The one entry point of the web server.
@@ -167,7 +218,7 @@ pub(crate) async fn handle(
     };
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     if let Some(rest) = path.strip_prefix("/_sandbox") {
-        return controls::handle(&shared, &parts.method, rest, &pairs, &bytes).into_response();
+        return controls::handle(&shared, &parts.method, rest, &pairs, &bytes).await.into_response();
     }
     let target = resolve(&path);
     let fault = {
@@ -180,6 +231,10 @@ pub(crate) async fn handle(
     } else {
         None
     };
+    let form = target
+        .as_ref()
+        .filter(|t| t.action(&parts.method) == Some(Action::UploadImage))
+        .map(|_| multipart::read(content_type(&parts.headers), &bytes));
     let items = count_items(parsed.as_ref(), &pairs);
     let seen = |status: u16| {
         let route = target.as_ref().map_or("unknown path", |t| t.pattern);
@@ -193,10 +248,12 @@ pub(crate) async fn handle(
         };
         shared.world().log.request(route, seen);
     };
-    let work = |parsed| answer(&shared, target.as_ref(), &parts.method, &parts.headers, pairs.clone(), parsed);
+    let payload = Payload { json: parsed, form };
+    let work =
+        async |payload| answer(&shared, target.as_ref(), &parts.method, &parts.headers, pairs.clone(), payload).await;
     match fault {
         None => {
-            let answer = work(parsed);
+            let answer = work(payload).await;
             seen(answer.status);
             answer.into_response()
         }
@@ -210,7 +267,7 @@ pub(crate) async fn handle(
         }
         Some(effect) => {
             if matches!(effect, FaultEffect::TimeoutAfterEffect | FaultEffect::CutAfterEffect) {
-                work(parsed);
+                work(payload).await;
             }
             seen(0);
             if matches!(effect, FaultEffect::Hang | FaultEffect::TimeoutAfterEffect) {
@@ -248,22 +305,52 @@ fn count_items(body: Option<&Value>, query: &[(String, String)]) -> usize {
 }
 
 /// Everything but faults: the backend's own answer.
-fn answer(
+async fn answer(
     shared: &Arc<Shared>,
     target: Option<&Target<'_>>,
     method: &Method,
     headers: &HeaderMap,
     query: Vec<(String, String)>,
-    parsed: Option<Value>,
+    payload: Payload,
 ) -> Answer {
-    let mut effects = Effects::default();
-    let outcome = {
+    let mut effects = Effects { form: payload.form, ..Effects::default() };
+    let _rows = hold_rows(shared, target, method).await;
+    let mut outcome = {
         let mut world = shared.world();
-        judge(&mut world, target, method, headers, query, parsed, &mut effects)
+        judge(&mut world, target, method, headers, query, payload.json, &mut effects)
     };
     shared.queue(effects.chunks);
     shared.send(effects.outgoing);
+    if let Some(booking) = effects.cancellation {
+        // The real route does not catch what its provider does.
+        outcome = ticketing::cancel(shared, booking, Answer::crash()).await.and(outcome);
+    }
     outcome.unwrap_or_else(|refusal| refusal)
+}
+
+/// The rows that a write of dates or prices waits for: those of stocks whose provider is being asked.
+async fn hold_rows(shared: &Shared, target: Option<&Target<'_>>, method: &Method) -> Vec<OwnedMutexGuard<()>> {
+    let Some(target) = target else { return Vec::new() };
+    let number = |id| u64::try_from(id).unwrap_or(0);
+    let stocks: Vec<u64> = {
+        let world = shared.world();
+        let event = world.offers.get(&number(target.id)).and_then(Offer::event);
+        let dates = event.into_iter().flat_map(Event::live_dates);
+        match target.action(method) {
+            Some(Action::EditDate | Action::DeleteDate) => {
+                dates.filter(|d| d.stock.id == number(target.sub)).map(|d| d.stock.id).collect()
+            }
+            Some(Action::EditPriceCategory) => {
+                dates.filter(|d| d.price_category == number(target.sub)).map(|d| d.stock.id).collect()
+            }
+            _ => Vec::new(),
+        }
+    };
+    let mut held = Vec::with_capacity(stocks.len());
+    for stock in stocks {
+        held.push(shared.locks.hold(Row::Stock(stock)).await);
+    }
+    held
 }
 
 fn judge(
@@ -318,11 +405,30 @@ fn dispatch(world: &mut World, action: Action, call: &Call, target: &Target<'_>,
         }
         Action::ListProducts => products::list(world, call),
         Action::ShowProduct => products::show(world, call, target.id),
+        Action::CreateProduct => product_offers::create(world, call),
+        Action::EditProduct => product_offers::edit(world, call, &mut effects.outgoing),
+        Action::UploadImage => product_offers::upload_image(world, call, target.id, effects.form.take()),
+        Action::ListProductCategories => categories::list_products(),
+        Action::CreateEvent => events::create(world, call),
+        Action::ListEvents => events::list(world, call),
+        Action::ShowEvent => events::show(world, call, target.id),
+        Action::EditEvent => events::edit(world, call, target.id),
+        Action::ListEventCategories => categories::list_events(),
+        Action::AddPriceCategories => price_categories::add(world, call, target.id),
+        Action::ListPriceCategories => price_categories::list(world, call, target.id),
+        Action::EditPriceCategory => price_categories::edit(world, call, target.id, target.sub),
+        Action::AddDates => dates::add(world, call, target.id),
+        Action::ListDates => dates::list(world, call, target.id),
+        Action::EditDate => dates::edit(world, call, target.id, target.sub),
+        Action::DeleteDate => dates::delete(world, call, target.id, target.sub, &mut effects.outgoing),
+        Action::ListShowTypes => genres::list_show_types(),
+        Action::ListMusicTypes => genres::list_music_types(false),
+        Action::ListEventMusicTypes => genres::list_music_types(true),
         Action::ListBookings => bookings::list(world, call),
         Action::ShowToken => bookings::show(world, call, target.text),
         Action::UseToken => bookings::validate(world, call, target.text),
         Action::KeepToken => bookings::keep(world, call, target.text),
-        Action::CancelToken => bookings::cancel(world, call, target.text, &mut effects.outgoing),
+        Action::CancelToken => bookings::cancel(world, call, target.text, &mut effects.cancellation),
     }
 }
 
@@ -342,9 +448,13 @@ pub(crate) fn object_body<'v>(body: &'v Value, model: &str) -> Result<&'v Value,
 
 /// `application/json` or `application/…+json`, whatever its parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return false };
-    let kind = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let kind = content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The content type as it was sent, empty without one.
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("")
 }
 
 /// What Python holds for false: such a body reads as `{}`.

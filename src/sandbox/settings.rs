@@ -1,6 +1,6 @@
-//! How the sandbox behaves: delay of upserts, rate limit, product base of convenience.
+//! How the sandbox behaves: delay of upserts, rate limit, product base of convenience, moderation, patience.
 //!
-//! Invariant: the delay is at most [`MAX_UPSERT_DELAY_MS`], and counting calls takes bounded memory.
+//! Invariant: the delay is at most [`MAX_UPSERT_DELAY_MS`], a wait for one read at most [`MAX_READ_LIMIT_MS`], and counting calls takes bounded memory.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::errors::Answer;
+use super::offer::Validation;
 
 /// Longest delay of an upsert, in milliseconds: ten minutes.
 pub(crate) const MAX_UPSERT_DELAY_MS: u64 = 600_000;
+/// Longest wait for one read, in milliseconds: ten minutes.
+pub(crate) const MAX_READ_LIMIT_MS: u64 = 600_000;
 /// Length of the rate limit's window.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Keys counted at once.
@@ -30,11 +33,54 @@ pub struct Settings {
     pub any_ean: bool,
     /// Seconds added to the machine's clock.
     pub clock_offset_seconds: i64,
+    /// What moderation says of an event at its first dates, and of a product made one by one.
+    pub review: Review,
+    /// Seconds after which the sweeper looks whether a barcode was saved.
+    pub sweep_after_seconds: u32,
+    /// Longest wait for one read of an answer to a message, in milliseconds: the real backend's is ten seconds.
+    pub read_limit_ms: u64,
+}
+
+impl Settings {
+    pub(crate) fn read_limit(&self) -> Duration {
+        Duration::from_millis(self.read_limit_ms)
+    }
+}
+
+/// What moderation says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Review {
+    /// On sale at once.
+    #[default]
+    Approved,
+    /// To be looked at by hand.
+    Pending,
+    /// Never on sale; takes no change.
+    Rejected,
+}
+
+impl Review {
+    pub(crate) fn validation(self) -> Validation {
+        match self {
+            Self::Approved => Validation::Approved,
+            Self::Pending => Validation::Pending,
+            Self::Rejected => Validation::Rejected,
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { upsert_delay_ms: 100, rate_limit: None, any_ean: false, clock_offset_seconds: 0 }
+        Self {
+            upsert_delay_ms: 100,
+            rate_limit: None,
+            any_ean: false,
+            clock_offset_seconds: 0,
+            review: Review::Approved,
+            sweep_after_seconds: 60,
+            read_limit_ms: 10_000,
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The fake backend's memory: accounts, venues, products, offers, bookings, and the indexes over them.
 //!
 //! Pure data behind one lock; no I/O, no clock of its own. Offers of every kind live in one map with one id
-//! sequence, as in the real database, so that events join as another [`OfferKind`].
+//! sequence, as in the real database.
 //!
-//! Invariant: each index (`by_ean`, `by_stock`, `by_offer`, `by_token`) names exactly what the maps hold, and
+//! Invariant: each index (`by_ean`, `by_stock`, `by_provider_id`, `by_offer`, `by_token`) names exactly what the maps hold, and
 //! `Stock::booked` is the sum of the seats of the stock's bookings that are not cancelled.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::clock::Clock;
 use super::faults::Faults;
 use super::log::Log;
+pub(crate) use super::offer::*;
 use super::seed::{ProductStatus, Seed, SeedBeneficiary, ean_number};
 use super::settings::{Settings, Windows};
 
@@ -34,6 +35,10 @@ pub(crate) struct World {
     /// Offers of a venue for an EAN, oldest first.
     pub(crate) by_ean: HashMap<(u32, u64), Vec<u64>>,
     pub(crate) by_stock: HashMap<u64, u64>,
+    /// The offer of a venue that carries an id of its provider's.
+    pub(crate) by_provider_id: HashMap<(u32, String), u64>,
+    /// Barcodes received whose booking must be found saved, or be voided: oldest first.
+    pub(crate) sweep: VecDeque<SweepItem>,
     pub(crate) bookings: BTreeMap<u64, Booking>,
     pub(crate) by_offer: HashMap<u64, Vec<u64>>,
     pub(crate) by_token: HashMap<String, u64>,
@@ -71,6 +76,13 @@ pub(crate) struct MessagingUrls {
     pub(crate) cancel: Option<String>,
 }
 
+impl MessagingUrls {
+    /// Whether tickets can be asked for and voided.
+    pub(crate) fn has_ticketing(&self) -> bool {
+        self.booking.is_some() && self.cancel.is_some()
+    }
+}
+
 pub(crate) struct Venue {
     pub(crate) id: u32,
     pub(crate) siret: Option<String>,
@@ -93,14 +105,34 @@ impl Venue {
 
     /// `75`, `2A`, `974`: what the API calls the department code.
     pub(crate) fn department(&self) -> Option<String> {
-        let code = self.postal_code.as_deref()?;
-        let overseas = code.starts_with("97") || code.starts_with("98");
-        match code.get(..3)? {
-            "200" | "201" => Some("2A".to_owned()),
-            "202" | "206" => Some("2B".to_owned()),
-            three if overseas => Some(three.to_owned()),
-            three => three.get(..2).map(str::to_owned),
+        department(self.postal_code.as_deref()?)
+    }
+
+    /// The venue's zone in the IANA database.
+    pub(crate) fn zone(&self) -> &'static str {
+        match self.department().as_deref() {
+            Some("971" | "977" | "978") => "America/Guadeloupe",
+            Some("972") => "America/Martinique",
+            Some("973") => "America/Cayenne",
+            Some("974") => "Indian/Reunion",
+            Some("975") => "America/Miquelon",
+            Some("976") => "Indian/Mayotte",
+            Some("986") => "Pacific/Wallis",
+            Some("987") => "Pacific/Tahiti",
+            Some("988") => "Pacific/Noumea",
+            _ => "Europe/Paris",
         }
+    }
+}
+
+/// The department code of a postal code.
+pub(crate) fn department(code: &str) -> Option<String> {
+    let overseas = code.starts_with("97") || code.starts_with("98");
+    match code.get(..3)? {
+        "200" | "201" => Some("2A".to_owned()),
+        "202" | "206" => Some("2B".to_owned()),
+        three if overseas => Some(three.to_owned()),
+        three => three.get(..2).map(str::to_owned),
     }
 }
 
@@ -131,116 +163,6 @@ impl Product {
             Eligibility::NotCompliant
         } else {
             Eligibility::Available
-        }
-    }
-}
-
-pub(crate) struct Offer {
-    pub(crate) id: u64,
-    pub(crate) venue: u32,
-    /// The account that created it or took it over last.
-    pub(crate) owner: AccountIndex,
-    pub(crate) name: Arc<str>,
-    pub(crate) category: Arc<str>,
-    pub(crate) ean: Option<u64>,
-    pub(crate) rejected: bool,
-    pub(crate) publication: Option<Timestamp>,
-    pub(crate) booking_allowed: Option<Timestamp>,
-    /// Where it takes place when that is not the venue: index into [`World::addresses`] and a label.
-    pub(crate) address: Option<Box<OfferAddress>>,
-    pub(crate) kind: OfferKind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OfferAddress {
-    pub(crate) address_id: u64,
-    pub(crate) label: Option<String>,
-}
-
-/// What an offer sells. Events will be another variant.
-pub(crate) enum OfferKind {
-    Product { stock: Option<Stock> },
-}
-
-pub(crate) struct Stock {
-    pub(crate) id: u64,
-    /// Unit price in cents.
-    pub(crate) price: u32,
-    /// Total ever put on sale, booked seats included; `None` is unlimited.
-    pub(crate) total: Option<u32>,
-    pub(crate) booked: u32,
-    pub(crate) booking_limit: Option<Timestamp>,
-}
-
-impl Stock {
-    pub(crate) fn remaining(&self) -> Option<u32> {
-        self.total.map(|total| total.saturating_sub(self.booked))
-    }
-}
-
-/// The statuses an offer shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OfferStatus {
-    Rejected,
-    Inactive,
-    Scheduled,
-    Published,
-    Expired,
-    SoldOut,
-    Active,
-}
-
-impl OfferStatus {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected => "REJECTED",
-            Self::Inactive => "INACTIVE",
-            Self::Scheduled => "SCHEDULED",
-            Self::Published => "PUBLISHED",
-            Self::Expired => "EXPIRED",
-            Self::SoldOut => "SOLD_OUT",
-            Self::Active => "ACTIVE",
-        }
-    }
-}
-
-impl Offer {
-    pub(crate) fn product_stock(&self) -> Option<&Stock> {
-        match &self.kind {
-            OfferKind::Product { stock } => stock.as_ref(),
-        }
-    }
-
-    pub(crate) fn stock_mut(&mut self, id: u64) -> Option<&mut Stock> {
-        match &mut self.kind {
-            OfferKind::Product { stock } => stock.as_mut().filter(|s| s.id == id),
-        }
-    }
-
-    pub(crate) fn stock(&self, id: u64) -> Option<&Stock> {
-        match &self.kind {
-            OfferKind::Product { stock } => stock.as_ref().filter(|s| s.id == id),
-        }
-    }
-
-    /// In the backend's order of evaluation.
-    pub(crate) fn status(&self, now: Timestamp) -> OfferStatus {
-        if self.rejected {
-            return OfferStatus::Rejected;
-        }
-        match self.publication {
-            None => return OfferStatus::Inactive,
-            Some(at) if at > now => return OfferStatus::Scheduled,
-            Some(_) => {}
-        }
-        if self.booking_allowed.is_some_and(|at| at > now) {
-            return OfferStatus::Published;
-        }
-        match self.product_stock() {
-            None => OfferStatus::SoldOut,
-            Some(stock) if stock.booking_limit.is_some_and(|at| at < now) => OfferStatus::Expired,
-            Some(stock) if stock.remaining() == Some(0) => OfferStatus::SoldOut,
-            Some(_) => OfferStatus::Active,
         }
     }
 }
@@ -281,6 +203,26 @@ pub(crate) struct Booking {
     pub(crate) created: Timestamp,
     /// End of the beneficiary's cancellation window; none for products.
     pub(crate) confirmation: Option<Timestamp>,
+    /// Tickets of the provider's; none but for events with tickets.
+    pub(crate) tickets: Vec<Ticket>,
+}
+
+/// One seat, as the provider's ticketing gave it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Ticket {
+    /// What is scanned at the door.
+    pub barcode: String,
+    /// Seat, when there is one.
+    pub seat: Option<String>,
+}
+
+/// A barcode that the sweeper will look at.
+#[derive(Debug, Clone)]
+pub(crate) struct SweepItem {
+    pub(crate) barcode: String,
+    pub(crate) received: Timestamp,
+    pub(crate) account: AccountIndex,
+    pub(crate) stock: u64,
 }
 
 pub(crate) struct Address {
@@ -327,6 +269,8 @@ impl World {
             offers: BTreeMap::new(),
             by_ean: HashMap::new(),
             by_stock: HashMap::new(),
+            by_provider_id: HashMap::new(),
+            sweep: VecDeque::new(),
             bookings: BTreeMap::new(),
             by_offer: HashMap::new(),
             by_token: HashMap::new(),
@@ -401,6 +345,11 @@ impl World {
         self.venues.get(&venue).is_some_and(|v| v.linked.contains(&account))
     }
 
+    /// The zone of a venue; Paris for one that is unknown.
+    pub(crate) fn zone(&self, venue: u32) -> &'static str {
+        self.venues.get(&venue).map_or("Europe/Paris", Venue::zone)
+    }
+
     /// The venue of an id off the wire, when the account may see it.
     pub(crate) fn linked_venue(&self, account: AccountIndex, id: i64) -> Option<u32> {
         let id = u32::try_from(id).ok()?;
@@ -430,8 +379,11 @@ impl World {
         if let Some(ean) = offer.ean {
             self.by_ean.entry((offer.venue, ean)).or_default().push(offer.id);
         }
-        if let Some(stock) = offer.product_stock() {
+        for stock in offer.stocks() {
             self.by_stock.insert(stock.id, offer.id);
+        }
+        if let Some(id) = offer.id_at_provider() {
+            self.by_provider_id.insert((offer.venue, id.to_owned()), offer.id);
         }
         self.offers.insert(offer.id, offer);
     }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::beneficiary::{Outgoing, cancel};
+use super::clock::utc;
 use super::seed::{ProductStatus, SeedError, SeedProduct, ean_number};
-use super::settings::{MAX_UPSERT_DELAY_MS, Settings};
-use super::state::{BookingStatus, Offer, Product, Stock, World, ean_text};
+use super::settings::{MAX_READ_LIMIT_MS, MAX_UPSERT_DELAY_MS, Settings};
+use super::state::{BookingStatus, Event, EventDate, Offer, Product, Stock, Ticket, Validation, World, ean_text};
 
 /// What is truly on sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +39,38 @@ pub struct OfferTruth {
     pub published: bool,
     /// Status as the API shows it.
     pub status: &'static str,
+    /// Id of the provider's own, for events and products made one by one.
+    pub id_at_provider: Option<String>,
+    /// Dates of an event that were not deleted, by ascending id.
+    pub dates: Vec<DateTruth>,
+}
+
+/// A date of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DateTruth {
+    /// Stock id.
+    pub stock_id: u64,
+    /// When it begins, as the API writes it.
+    pub beginning: String,
+    /// Unit price in cents.
+    pub price_cents: u32,
+    /// Left to sell; null is unlimited.
+    pub remaining: Option<u32>,
+    /// Ever put on sale, booked seats included; null is unlimited.
+    pub total: Option<u32>,
+    /// Seats of live bookings.
+    pub booked: u32,
+}
+
+fn date_truth(date: &EventDate) -> DateTruth {
+    DateTruth {
+        stock_id: date.stock.id,
+        beginning: utc(date.beginning),
+        price_cents: date.stock.price,
+        remaining: date.stock.remaining(),
+        total: date.stock.total,
+        booked: date.stock.booked,
+    }
 }
 
 /// A booking with its countermark, which only the beneficiary knows.
@@ -55,6 +88,8 @@ pub struct BookingTruth {
     pub quantity: u32,
     /// Status as the API shows it.
     pub status: &'static str,
+    /// The provider's tickets, for events with tickets.
+    pub tickets: Vec<Ticket>,
 }
 
 impl World {
@@ -76,6 +111,8 @@ impl World {
             booked: stock.map_or(0, |s| s.booked),
             published: offer.publication.is_some(),
             status: offer.status(self.clock.now()).as_str(),
+            id_at_provider: offer.id_at_provider().map(str::to_owned),
+            dates: offer.event().into_iter().flat_map(Event::live_dates).map(date_truth).collect(),
         }
     }
 
@@ -87,12 +124,14 @@ impl World {
             stock_id: b.stock,
             quantity: b.quantity,
             status: b.status.as_str(),
+            tickets: b.tickets.clone(),
         })
     }
 
     /// Applies settings, clamped to their bounds.
     pub(crate) fn apply_settings(&mut self, mut settings: Settings) {
         settings.upsert_delay_ms = settings.upsert_delay_ms.min(MAX_UPSERT_DELAY_MS);
+        settings.read_limit_ms = settings.read_limit_ms.clamp(1, MAX_READ_LIMIT_MS);
         self.clock.set_offset_seconds(settings.clock_offset_seconds);
         settings.clock_offset_seconds = self.clock.offset_seconds();
         self.settings = settings;
@@ -130,7 +169,7 @@ impl World {
             venues.iter().filter_map(|venue| self.by_ean.get(&(*venue, ean))).flatten().copied().collect();
         for id in offers {
             if let Some(offer) = self.offers.get_mut(&id) {
-                offer.rejected = banned;
+                offer.validation = if banned { Validation::Rejected } else { Validation::Approved };
             }
             if banned {
                 for booking in self.by_offer.get(&id).cloned().unwrap_or_default() {
@@ -236,7 +275,7 @@ mod tests {
         fn seats_credit_and_totals_agree_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
             let mut world = world();
             for (turn, step) in steps.iter().enumerate() {
-                let rejected = world.offers.values().any(|o| o.rejected);
+                let rejected = world.offers.values().any(|o| o.validation == Validation::Rejected);
                 let sellable = world.products[&9_782_070_286_256].status == ProductStatus::Compatible;
                 take(&mut world, step, turn);
                 prop_assert!(world.offers.len() <= 1);

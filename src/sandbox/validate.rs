@@ -63,6 +63,11 @@ impl<'v> Fields<'v> {
         })
     }
 
+    /// The field under this very name.
+    pub(crate) fn exact(&self, name: &str) -> Option<&'v Value> {
+        self.0?.get(name)
+    }
+
     /// The field when it is there and not null.
     pub(crate) fn present(&self, camel: &str) -> Option<&'v Value> {
         self.get(camel).filter(|v| !v.is_null())
@@ -145,6 +150,24 @@ pub(crate) fn cast_str(value: &Value) -> Option<String> {
     }
 }
 
+/// A boolean as the old validator reads it: `true`, 1, `"on"`, `"yes"`, …
+pub(crate) fn cast_bool(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_f64() {
+            Some(1.0) => Some(true),
+            Some(0.0) => Some(false),
+            _ => None,
+        },
+        Value::String(text) => match text.to_lowercase().as_str() {
+            "1" | "on" | "t" | "true" | "y" | "yes" => Some(true),
+            "0" | "off" | "f" | "false" | "n" | "no" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Why a datetime was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DateProblem {
@@ -195,6 +218,17 @@ fn iso_datetime(text: &str) -> Result<Timestamp, DateProblem> {
     let (local, offset) = scan.datetime().ok_or(DateProblem::Format)?;
     let offset = offset.ok_or(DateProblem::Naive)?;
     offset.to_timestamp(local).map_err(|_| DateProblem::Format)
+}
+
+/// [`datetime`], where one without an offset is in a zone of the IANA database.
+pub(crate) fn datetime_in(value: &Value, zone: &str) -> Result<Timestamp, DateProblem> {
+    match (datetime(value), value) {
+        (Err(DateProblem::Naive), Value::String(text)) => {
+            let (local, _) = Scan { rest: text.as_bytes() }.datetime().ok_or(DateProblem::Format)?;
+            local.in_tz(zone).map(|zoned| zoned.timestamp()).map_err(|_| DateProblem::Format)
+        }
+        (read, _) => read,
+    }
 }
 
 struct Scan<'a> {

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::errors::{Answer, Errors, Outcome};
+use super::offer::Accessibility;
 use super::seed::is_siret;
 use super::server::Call;
 use super::state::{Venue, World};
@@ -107,10 +108,15 @@ fn venue_json(venue: &Venue) -> Value {
 
 /// The four flags; the sandbox's venues declare none of them.
 pub(crate) fn accessibility() -> Value {
+    flags([false; 4])
+}
+
+/// Flags as they are written.
+pub(crate) fn flags([audio, mental, motor, visual]: Accessibility) -> Value {
     json!({
-        "audioDisabilityCompliant": false,
-        "mentalDisabilityCompliant": false,
-        "motorDisabilityCompliant": false,
-        "visualDisabilityCompliant": false,
+        "audioDisabilityCompliant": audio,
+        "mentalDisabilityCompliant": mental,
+        "motorDisabilityCompliant": motor,
+        "visualDisabilityCompliant": visual,
     })
 }

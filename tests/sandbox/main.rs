@@ -7,7 +7,11 @@
 
 mod api;
 mod bookings;
+mod dates;
+mod events;
 mod faults;
 mod message;
+mod products;
 mod support;
+mod ticketing;
 mod upsert;

@@ -127,3 +127,51 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+pub(crate) const EVENTS_PATH: &str = "/public/offers/v1/events";
+
+/// A body that makes an event.
+pub(crate) fn event() -> Value {
+    json!({
+        "name": "Un concert d'essai", "location": {"type": "physical", "venueId": 535},
+        "categoryRelatedFields": {"category": "CONFERENCE", "speaker": "Une oratrice"}, "hasTicket": false,
+        "accessibility": {"audioDisabilityCompliant": true, "mentalDisabilityCompliant": false,
+                          "motorDisabilityCompliant": true, "visualDisabilityCompliant": false},
+        "priceCategories": [{"label": "Plein tarif", "price": 1500, "idAtProvider": "plein"}],
+    })
+}
+
+/// A body with some fields changed; `"-"` takes a field away.
+pub(crate) fn with(mut body: Value, changes: Value) -> Value {
+    for (key, value) in changes.as_object().unwrap() {
+        if *value == json!("-") {
+            body.as_object_mut().unwrap().remove(key);
+        } else {
+            body[key] = value.clone();
+        }
+    }
+    body
+}
+
+/// Makes an event; its id and the id of its first price category.
+pub(crate) async fn make_event(sandbox: &Sandbox, changes: Value) -> (u64, u64) {
+    let (status, made) = call(sandbox, Method::POST, EVENTS_PATH, Some(with(event(), changes))).await;
+    assert_eq!(status, 200, "{made}");
+    (made["id"].as_u64().unwrap(), made["priceCategories"][0]["id"].as_u64().unwrap())
+}
+
+pub(crate) const BEGINNING: &str = "2031-05-01T18:30:00Z";
+
+/// A date of a body.
+pub(crate) fn date(price_category: u64, quantity: Value) -> Value {
+    json!({"beginningDatetime": BEGINNING, "bookingLimitDatetime": BEGINNING, "priceCategoryId": price_category,
+           "quantity": quantity})
+}
+
+/// Adds one date; its id.
+pub(crate) async fn add_date(sandbox: &Sandbox, event: u64, date: Value) -> u64 {
+    let path = format!("{EVENTS_PATH}/{event}/dates");
+    let (status, made) = call(sandbox, Method::POST, &path, Some(json!({"dates": [date]}))).await;
+    assert_eq!(status, 200, "{made}");
+    made["dates"][0]["id"].as_u64().unwrap()
+}
