@@ -59,6 +59,21 @@ pub struct Options {
     pub release: bool,
 }
 
+/// A run that failed, and how far it came: what was applied before stays applied.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: PassError,
+    /// What was done until then.
+    pub report: Report,
+}
+
+impl From<PassError> for Box<Failure> {
+    fn from(error: PassError) -> Self {
+        Self::new(Failure { error, report: Report::default() })
+    }
+}
+
 /// A run's result.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -176,7 +191,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The source's, the store's or pass Culture's. What was applied before the error stays applied.
-    pub async fn sync(&self, lease: &Lease, options: Options) -> Result<Report, PassError> {
+    pub async fn sync(&self, lease: &Lease, options: Options) -> Result<Report, Box<Failure>> {
         self.recorded(lease, async |report| {
             self.take_in(lease, options, report).await?;
             self.push_into(lease, options, report).await
@@ -188,7 +203,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The store's or pass Culture's.
-    pub async fn push(&self, lease: &Lease) -> Result<Report, PassError> {
+    pub async fn push(&self, lease: &Lease) -> Result<Report, Box<Failure>> {
         self.recorded(lease, async |report| self.push_into(lease, Options::default(), report).await).await
     }
 
@@ -197,7 +212,7 @@ impl Run<'_> {
         &self,
         lease: &Lease,
         work: impl AsyncFnOnce(&mut Report) -> Result<(), PassError>,
-    ) -> Result<Report, PassError> {
+    ) -> Result<Report, Box<Failure>> {
         let began = Instant::now();
         let started_at = (self.now)();
         let mut report = self.reader.report();
@@ -209,8 +224,11 @@ impl Run<'_> {
             Ok(()) => "done",
             Err(_) => "failed",
         };
-        self.remember(lease, &report, outcome, result.as_ref().err(), started_at).await?;
-        result.map(|()| report)
+        let remembered = self.remember(lease, &report, outcome, result.as_ref().err(), started_at).await;
+        match result.and(remembered) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(Box::new(Failure { error, report })),
+        }
     }
 
     async fn remember(

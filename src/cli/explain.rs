@@ -2,6 +2,8 @@
 
 use clap::Args;
 use passerelle_contract::Ean;
+use passerelle_kit::money::NumberProblem;
+use passerelle_kit::reference::ReferenceProblem;
 use serde_json::json;
 
 use super::quarantine::{object, place};
@@ -50,18 +52,26 @@ impl Explain {
 }
 
 fn explain_code(context: &CliContext, thing: &str) -> bool {
-    let rule = REASONS
-        .iter()
-        .find(|reason| reason.code == thing)
-        .map(|reason| (reason.code, reason.message, reason.message_fr));
-    let refusal = Availability::ALL
-        .iter()
-        .find(|code| code.name() == thing)
-        .map(|code| (code.name(), code.english(), code.french()));
-    let Some((code, message, message_fr)) = rule.or(refusal) else { return false };
-    context.output.json(&json!({ "event": "code", "code": code, "message": message, "message_fr": message_fr }));
-    context.output.text(format!("{code}\n  {message}\n  {message_fr}"));
+    let Some((message, message_fr)) = meaning(thing) else { return false };
+    context.output.json(&json!({ "event": "code", "code": thing, "message": message, "message_fr": message_fr }));
+    context.output.text(format!("{thing}\n  {message}\n  {message_fr}"));
     true
+}
+
+/// What a code means, in English and in French: a rule's, pass Culture's, or that of a number or a reference that cannot be read.
+fn meaning(code: &str) -> Option<(String, String)> {
+    let rule = REASONS.iter().find(|reason| reason.code == code);
+    let refusal = Availability::ALL.iter().find(|verdict| verdict.name() == code);
+    let reference = ReferenceProblem::ALL.into_iter().find(|problem| problem.problem().code == code);
+    let price = NumberProblem::ALL.into_iter().find(|problem| problem.price_problem().code == code);
+    let quantity = NumberProblem::ALL.into_iter().find(|problem| problem.quantity_problem().code == code);
+    rule.map(|reason| (reason.message.to_owned(), reason.message_fr.to_owned()))
+        .or_else(|| refusal.map(|verdict| (verdict.english().to_owned(), verdict.french().to_owned())))
+        .or_else(|| reference.map(|problem| (problem.to_string(), problem.message_fr())))
+        .or_else(|| price.map(|problem| (format!("price: {problem}"), format!("Prix : {}", problem.message_fr()))))
+        .or_else(|| {
+            quantity.map(|problem| (format!("quantity: {problem}"), format!("Quantité : {}", problem.message_fr())))
+        })
 }
 
 async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Result<bool, CliError> {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::progress::Bar;
 use super::{CliContext, CliError, FAILED};
 use crate::catalogue::PassError;
-use crate::catalogue::pass::{Options, Report, Run};
+use crate::catalogue::pass::{Failure, Options, Report, Run};
 use crate::gateway::{Gateway, OpenError, adapter};
 use crate::store::Lease;
 
@@ -106,7 +106,7 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
         Work::Plan => {
             let connection = gateway.connection(id).await?;
             let adapter = adapter(&connection).map_err(CliError::Configuration)?;
-            gateway.reader(&connection, adapter.as_ref(), &bar).plan().await
+            gateway.reader(&connection, adapter.as_ref(), &bar).plan().await.map_err(Box::<Failure>::from)
         }
         Work::Sync(_) | Work::Push => {
             let held = gateway.lease(id, WAIT_FOR_LEASE).await?;
@@ -121,8 +121,11 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
             show(context, &report, work);
             Ok(report.summary.exit_code())
         }
-        Err(error) => {
-            fail(context, id, &error);
+        Err(failure) => {
+            fail(context, id, &failure.error);
+            let mut report = failure.report;
+            id.clone_into(&mut report.summary.connection);
+            show(context, &report, work);
             Ok(FAILED)
         }
     }
@@ -134,7 +137,7 @@ async fn under_lease(
     lease: &Lease,
     bar: &Bar,
     work: Work,
-) -> Result<Result<Report, PassError>, CliError> {
+) -> Result<Result<Report, Box<Failure>>, CliError> {
     let id = &lease.connection;
     let connection = gateway.connection(id).await?;
     if connection.paused {
@@ -149,12 +152,12 @@ async fn under_lease(
 }
 
 /// `None` when Ctrl-C came first. Whatever was under way is safe to drop: the ledger was written before every call.
-async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<Result<Report, PassError>> {
+async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<Result<Report, Box<Failure>>> {
     let working = async {
         match work {
             Work::Push => run.push(lease).await,
             Work::Sync(options) => run.sync(lease, options).await,
-            Work::Plan => run.reader.plan().await,
+            Work::Plan => run.reader.plan().await.map_err(Box::<Failure>::from),
         }
     };
     tokio::select! {

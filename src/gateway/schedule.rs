@@ -130,9 +130,10 @@ impl Schedule {
                     rest(HELD_REST);
                 }
             }
-            Err(error) => {
+            Err(failure) => {
+                let error = &failure.error;
                 let failures = self.gateway.store.state(id).await.map_or(1, |state| state.failures);
-                telemetry::pass_failed(name, id, &error, failures);
+                telemetry::pass_failed(name, id, error, failures);
                 rest(if matches!(error, PassError::Store(_)) { LOOK_EVERY } else { HELD_REST.min(LOOK_EVERY * 10) });
             }
         }

@@ -82,6 +82,10 @@ pub enum NumberProblem {
 }
 
 impl NumberProblem {
+    /// Every problem.
+    pub const ALL: [Self; 6] =
+        [Self::Missing, Self::Bad, Self::Negative, Self::Currency, Self::Fraction, Self::Ambiguous];
+
     /// The stable code when the number is a price.
     #[must_use]
     pub const fn price_problem(self) -> DataProblem {

@@ -37,6 +37,10 @@ pub enum ReferenceProblem {
 }
 
 impl ReferenceProblem {
+    /// Every problem, one for each code first; lengths stand for themselves.
+    pub const ALL: [Self; 6] =
+        [Self::Length(0), Self::CheckDigit, Self::Lossy, Self::Used, Self::Characters, Self::Missing];
+
     /// The stable code and what it says of the source.
     #[must_use]
     pub const fn problem(self) -> DataProblem {
