@@ -2,6 +2,7 @@
 //!
 //! The real process is killed after a random time, many times over, while the shop keeps changing; then one last run must bring pass
 //! Culture to exactly what the file says. Seeds are fixed and printed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod shop;
 

@@ -51,7 +51,6 @@ impl Web {
 }
 
 /// Every route.
-#[must_use]
 pub fn router(web: Web) -> Router {
     let admin = Router::new()
         .route("/api/v1/health", get(admin::health))
