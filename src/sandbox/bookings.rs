@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::clock::utc;
+use super::dates::TWO_DAYS;
 use super::errors::{Answer, Errors, Outcome, new};
 use super::products::PAGE;
 use super::server::Call;
@@ -132,6 +133,22 @@ fn status_of(world: &World, id: u64) -> BookingStatus {
 fn set_status(world: &mut World, id: u64, status: BookingStatus) {
     if let Some(booking) = world.bookings.get_mut(&id) {
         booking.status = status;
+    }
+}
+
+/// Two days after its date began, a booking is held for used without anybody saying so.
+pub(crate) fn use_past(world: &mut World) {
+    let now = world.clock.now();
+    let World { bookings, offers, .. } = world;
+    for booking in bookings.values_mut() {
+        if booking.status != BookingStatus::Confirmed || booking.confirmation.is_none() {
+            continue;
+        }
+        let date = offers.get(&booking.offer).and_then(|offer| offer.date_of(booking.stock));
+        let over = date.is_some_and(|(date, _)| date.beginning.saturating_add(TWO_DAYS).is_ok_and(|end| end < now));
+        if over {
+            booking.status = BookingStatus::Used;
+        }
     }
 }
 

@@ -157,7 +157,7 @@ impl Sandbox {
         let mut world = World::new(Arc::new(seed));
         world.apply_settings(settings);
         let shared = Arc::new(Shared::new(world)?);
-        shared.spawn_sweeper();
+        shared.spawn_periodic_jobs();
         let app = Router::new()
             .fallback(server::handle)
             .with_state(shared.clone())

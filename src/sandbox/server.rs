@@ -40,8 +40,8 @@ use super::{
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Upsert chunks waiting; past it a chunk is applied at once.
 const MAX_QUEUED_CHUNKS: usize = 100_000;
-/// How often the sweeper looks whether its time has come.
-const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+/// How often the periodic jobs look whether their time has come.
+const JOB_PERIOD: Duration = Duration::from_secs(1);
 /// How long a call that "never" answers is kept.
 const HANG: Duration = Duration::from_secs(3600);
 
@@ -95,16 +95,20 @@ impl Shared {
         answer
     }
 
-    /// Runs the sweeper whenever its time has come, until the sandbox stops.
-    pub(crate) fn spawn_sweeper(self: &Arc<Self>) {
+    /// Does what the backend does by itself, until the sandbox stops: sweeps barcodes, holds past bookings for used.
+    pub(crate) fn spawn_periodic_jobs(self: &Arc<Self>) {
         let shared = self.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
-                    () = tokio::time::sleep(SWEEP_PERIOD) => {}
+                    () = tokio::time::sleep(JOB_PERIOD) => {}
                     () = shared.stop.cancelled() => return,
                 }
-                let age = shared.world().settings.sweep_after_seconds;
+                let age = {
+                    let mut world = shared.world();
+                    bookings::use_past(&mut world);
+                    world.settings.sweep_after_seconds
+                };
                 ticketing::sweep(&shared, age).await;
             }
         });

@@ -310,3 +310,65 @@ pub(crate) fn json_of(answer: Answer) -> Value {
         _ => Value::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::seed::Seed;
+    use crate::sandbox::server::Call;
+    use crate::sandbox::{dates, events};
+    use proptest::prelude::*;
+
+    /// A world with one event with tickets and one date; the date's id.
+    fn world() -> (World, u64) {
+        let mut world = World::new(Arc::new(Seed::built_in()));
+        let person = world.beneficiaries[0].clone();
+        world.beneficiaries = (0..4)
+            .map(|n| crate::sandbox::seed::SeedBeneficiary { email: format!("p{n}@example.com"), ..person.clone() })
+            .collect();
+        world.accounts[0].urls.booking = Some("http://127.0.0.1:9/b".to_owned());
+        world.accounts[0].urls.cancel = Some("http://127.0.0.1:9/c".to_owned());
+        let flags = ["audio", "mental", "motor", "visual"].map(|flag| (format!("{flag}DisabilityCompliant"), true));
+        let body = json!({
+            "name": "Essai", "location": {"type": "physical", "venueId": 1}, "hasTicket": true,
+            "categoryRelatedFields": {"category": "CONFERENCE"}, "priceCategories": [{"label": "A", "price": 10}],
+            "accessibility": flags.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        let call = |world: &World, body: Value| Call { account: 0, query: Vec::new(), body, now: world.clock.now() };
+        let asked = call(&world, body);
+        let made = json_of(events::create(&mut world, &asked).unwrap());
+        let at = "2099-01-01T00:00:00Z";
+        let date = json!({"beginningDatetime": at, "bookingLimitDatetime": at, "quantity": 5,
+                          "priceCategoryId": made["priceCategories"][0]["id"]});
+        let now = call(&world, json!({ "dates": [date] }));
+        let made = json_of(dates::add(&mut world, &now, made["id"].as_i64().unwrap()).unwrap());
+        (world, made["dates"][0]["id"].as_u64().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn seats_agree_with_bookings_and_what_is_left_with_the_providers_last_word(
+            answers in prop::collection::vec((0usize..4, 1u32..3, 0usize..4, -1i64..6), 1..30),
+        ) {
+            let (mut world, stock) = world();
+            for (turn, (person, quantity, tickets, left)) in answers.into_iter().enumerate() {
+                let email = format!("p{person}@example.com");
+                let order = Order { email: &email, stock: Some(stock), offer: None, quantity };
+                // A refusal before the provider is asked is as good as a booking here.
+                let Ok(wanted) = beneficiary::check(&world, &order) else { continue };
+                let seats: Vec<Value> = (0..tickets).map(|n| json!({ "barcode": format!("{turn}-{n}") })).collect();
+                let body = json!({ "tickets": seats, "remainingQuantity": left }).to_string().into_bytes();
+                let queued = world.sweep.len();
+                let booked = matches!(conclude(&mut world, &wanted, Some((200, body))), Concluded::Booked(_));
+                let date = offer_of(&world, stock).and_then(|offer| offer.stock(stock)).unwrap();
+                let saved: u32 = world.bookings.values().map(|b| b.quantity).sum();
+                prop_assert_eq!(date.booked, saved);
+                prop_assert!(world.bookings.values().all(|b| b.tickets.len() == b.quantity as usize));
+                if booked {
+                    prop_assert_eq!(date.remaining().map(i64::from), Some(left));
+                    prop_assert_eq!(world.sweep.len() - queued, tickets, "every barcode waits for the sweeper");
+                }
+            }
+        }
+    }
+}

@@ -505,3 +505,16 @@ async fn a_provider_that_is_deactivated_is_not_asked() {
     assert!(ticketing.asked().is_empty());
     sandbox.stop().await;
 }
+
+#[tokio::test]
+async fn two_days_after_the_date_a_booking_is_used_without_a_word() {
+    let (sandbox, ticketing, _, stock) = stage().await;
+    ticketing.will(answer(200, tickets(&["A"], json!(9))));
+    let id = book(&sandbox, stock, 1).await.1["id"].as_u64().unwrap();
+    let end: jiff::Timestamp = BEGINNING.parse().unwrap();
+    let away = end.as_second() - jiff::Timestamp::now().as_second();
+    sandbox.set_settings(Settings { clock_offset_seconds: away + 49 * 3600, ..sandbox.settings() });
+    eventually("the booking is used", || sandbox.booking(id).unwrap().status == "USED").await;
+    assert_eq!(ticketing.asked().len(), 1);
+    sandbox.stop().await;
+}
