@@ -14,6 +14,9 @@ fn main() -> ExitCode {
             // Help and version are no mistakes.
             let code = if told.use_stderr() { cli::WRONG_USAGE } else { 0 };
             let _ = told.print();
+            if told.use_stderr() {
+                cli::tell_usage_error(&told);
+            }
             return ExitCode::from(code);
         }
     };

@@ -159,6 +159,12 @@ fn a_header_only_file_is_held_and_never_agreed_upon() {
         assert_eq!((held.code, held.numbers(&["held"])), (1, vec![3]));
     }
     assert!(shop.online().values().all(|(_, copies)| *copies == Some(1)));
+    let released = shop.run(&["sync", CONNECTION, "--release"]);
+    assert_eq!(
+        (released.code, released.numbers(&["withdraw", "pushed"])),
+        (0, vec![3, 3]),
+        "a person may: {released:#?}"
+    );
 }
 
 #[test]

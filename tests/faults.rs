@@ -96,7 +96,7 @@ fn an_answer_lost_after_the_effect_doubles_nothing() {
     shop.write_rows((0..20).map(|number| (number, 1_000, 1)));
     shop.break_upserts(1, FaultEffect::CutAfterEffect);
     let sync = shop.run(&["sync", CONNECTION]);
-    assert_eq!(sync.code, 0, "{sync:#?}");
+    assert_eq!((sync.code, sync.numbers(&["pushed"])), (0, vec![20]), "{sync:#?}");
     assert_eq!((shop.sandbox.offers().len(), shop.online().len()), (20, 20), "one offer an EAN");
 }
 

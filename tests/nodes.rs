@@ -1,5 +1,5 @@
 //! Several processes on one PostgreSQL store, and two on one SQLite file.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unused_macros, unused_imports)]
 
 mod shop;
 mod support;

@@ -48,10 +48,9 @@ fn secrets_come_out_nowhere() {
     std::fs::write(shop.path("passerelle.toml"), text).unwrap();
     for arguments in [
         vec!["apply"],
-        vec!["sync", "raw", "basic"],
-        vec!["--format", "json", "sync", "raw"],
-        vec!["plan", "raw", "basic", "push"],
-        vec!["push", "raw"],
+        vec!["sync", "raw"],
+        vec!["--format", "json", "plan", "basic"],
+        vec!["push", "push"],
         vec!["check"],
         vec!["--format", "json", "connections", "show", "basic"],
         vec!["explain", "9782070286256"],

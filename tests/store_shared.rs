@@ -15,7 +15,7 @@ on_both_engines!(
     quarantine_is_replaced_from_an_ordinal_on,
     quarantine_is_paged_across_connections,
     quarantined_rows_are_found_by_key_and_by_ean,
-    dropping_the_quarantine_forgets_its_digest,
+    dropping_the_quarantine_forgets_its_digest_and_the_cursor,
     verdicts_on_eans_run_out_and_newer_ones_stay,
     processes_share_one_budget,
     nobody_sends_while_the_budget_is_blocked,
@@ -121,7 +121,7 @@ async fn quarantined_rows_are_found_by_key_and_by_ean(place: Place) {
     assert_eq!(store.quarantine_by_key("nothing", None, 10).await.unwrap(), []);
 }
 
-async fn dropping_the_quarantine_forgets_its_digest(place: Place) {
+async fn dropping_the_quarantine_forgets_its_digest_and_the_cursor(place: Place) {
     let store = place.open().await;
     let lease = leased(&*store, "shop").await;
     store.write_quarantine(&lease, 0, &[row("shop", 0), row("shop", 1)]).await.unwrap();
@@ -130,7 +130,7 @@ async fn dropping_the_quarantine_forgets_its_digest(place: Place) {
     store.save_state(&lease, &state).await.unwrap();
     assert_eq!(store.drop_quarantine("shop").await.unwrap(), 2);
     assert_eq!(store.drop_quarantine("shop").await.unwrap(), 0);
-    assert_eq!(store.state("shop").await.unwrap(), ConnectionState { quarantine_digest: None, ..state });
+    assert_eq!(store.state("shop").await.unwrap(), ConnectionState { quarantine_digest: None, cursor: None, ..state });
 }
 
 async fn verdicts_on_eans_run_out_and_newer_ones_stay(place: Place) {

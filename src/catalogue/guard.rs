@@ -109,7 +109,7 @@ pub fn free_withdrawals(live: u64, ratio: Option<f64>) -> u64 {
 
 /// The sentences that tell why, for operators and for booksellers.
 #[must_use]
-pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally) -> (String, String) {
+pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &str) -> (String, String) {
     let leaving = tally.withdraw + tally.zeroed;
     let allowed = free_withdrawals(tally.live, pass.expectations.max_withdraw_ratio);
     let jumped = tally.jumped_up.max(tally.jumped_down);
@@ -145,7 +145,7 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally) -> (String, Str
         .unzip();
     (
         format!(
-            "{}; nothing was changed. If it is right, release it: `passerelle sync ID --release`",
+            "{}; nothing was changed. If it is right, release it: `passerelle sync {connection} --release`",
             english.join("; ")
         ),
         format!(

@@ -156,7 +156,7 @@ impl Reader<'_> {
         // A plan never counts as the second snapshot, so it is judged as if nothing was held.
         let judged = Judged { completeness: pass.completeness, kept: pass.kept, expectations };
         if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, None) {
-            let (english, french) = guard::explain(&reasons, &judged, &tally);
+            let (english, french) = guard::explain(&reasons, &judged, &tally, &self.connection.id);
             report.summary.held += tally.actions().max(1);
             report.notices.push(english);
             report.notice_fr = Some(french);
@@ -372,7 +372,7 @@ impl Run<'_> {
         inbound: Option<i64>,
         report: &mut Report,
     ) -> Result<(), PassError> {
-        let (message, message_fr) = guard::explain(reasons, judged, tally);
+        let (message, message_fr) = guard::explain(reasons, judged, tally, &lease.connection);
         let same = before.filter(|held| held.digest == tally.digest());
         let plan = HeldPlan {
             since: same.map_or_else(|| (self.now)(), |held| held.since),

@@ -105,13 +105,13 @@ impl Lane<'_> {
     }
 
     async fn push_batch(&self, batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
-        let settled = self.settle_unverified(batch).await?;
+        let settled = self.settle_unverified(batch, round).await?;
         let taken = self.keep_available(settled, total).await?;
         self.send(taken, round, total).await
     }
 
     /// Reads back what is in flight or accepted, so that no EAN ever has two upserts under way.
-    async fn settle_unverified(&self, batch: Vec<Entry>) -> Result<Vec<Entry>, PassError> {
+    async fn settle_unverified(&self, batch: Vec<Entry>, round: &mut Round) -> Result<Vec<Entry>, PassError> {
         let unsure: Vec<(Ean, Terms)> = batch
             .iter()
             .filter_map(|entry| match entry.acknowledged {
@@ -123,6 +123,8 @@ impl Lane<'_> {
             return Ok(batch);
         }
         let seen = verify::read_back(self, &unsure, Patience::BEFORE_RESENDING).await?;
+        let in_flight = |entry: &&Entry| matches!(entry.acknowledged, Acknowledged::InFlight(_));
+        round.done += batch.iter().filter(in_flight).filter(|entry| seen.confirmed.contains(&entry.ean)).count() as u64;
         let mut known: BTreeMap<Ean, Acknowledged> = BTreeMap::new();
         known.extend(
             unsure

@@ -93,6 +93,17 @@ enum Command {
     Schema(schema::Schema),
 }
 
+/// Tells a command line that cannot be read to whoever asked for JSON; people were told already.
+pub fn tell_usage_error(error: &clap::Error) {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let json =
+        asked.windows(2).any(|pair| pair == ["--format", "json"]) || asked.iter().any(|one| one == "--format=json");
+    if json {
+        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+        Output::new(Format::Json).json(&serde_json::json!({ "event": "error", "message": message, "problems": [] }));
+    }
+}
+
 /// Runs a command line and answers the exit code.
 pub async fn run(arguments: Arguments) -> u8 {
     let output = Output::new(arguments.format);

@@ -1,7 +1,7 @@
 //! The ways in which a vendor misbehaves.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -72,6 +72,10 @@ impl Faults {
     }
 
     fn push(&self, rule: Rule) {
+        // Packing it takes a while in a debug build: not while somebody waits for the answer.
+        if matches!(rule.fault, Fault::GzipBomb) {
+            let _ready = bomb();
+        }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
@@ -147,6 +151,11 @@ async fn trickle(answer: Response, pause: Duration) -> Response {
 }
 
 fn bomb() -> Vec<u8> {
+    static PACKED: LazyLock<Vec<u8>> = LazyLock::new(packed_zeros);
+    PACKED.clone()
+}
+
+fn packed_zeros() -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     // Spaces are valid JSON padding, so only the size can be what is refused.
     let filled = (0..BOMB_BYTES / 65_536).try_for_each(|_| packer.write_all(&[b' '; 65_536]));
