@@ -1,0 +1,50 @@
+//! What adapters can do is told by their facets; the table for people is held against them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use passerelle::registry::{ADAPTERS, SIMULATORS};
+use passerelle_contract::{Adapter, Context};
+use serde_json::{Value, json};
+
+/// Settings with which each adapter can be made; a new one is added here.
+fn settings(id: &str) -> Value {
+    match id {
+        "csv" => json!({ "path": "stock.csv" }),
+        "stock-api" => json!({ "api_url": "https://shop.example/stocks", "siret": "1", "price_unit": "euro" }),
+        "stock-push" => json!({ "token": { "file": "token" } }),
+        other => panic!("no settings for `{other}` yet"),
+    }
+}
+
+fn row(id: &str, title: &str, adapter: &dyn Adapter) -> String {
+    let mark = |can: bool| if can { "yes" } else { "–" };
+    let simulated = SIMULATORS.iter().any(|(simulated, _)| *simulated == id);
+    format!(
+        "| `{id}` | {title} | {} | {} | {} |\n",
+        mark(adapter.stock().is_some()),
+        mark(adapter.push_intake().is_some()),
+        mark(simulated)
+    )
+}
+
+#[test]
+fn the_capability_table_is_what_the_facets_say() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "t").unwrap();
+    let mut table = "| Adapter | | pulls stock | takes posted stock | simulator |\n|---|---|---|---|---|\n".to_owned();
+    for descriptor in ADAPTERS {
+        let context = Context { base_dir: folder.path().into(), ..Context::default() };
+        let adapter = (descriptor.connect)(&settings(descriptor.id), context).unwrap();
+        table.push_str(&row(descriptor.id, descriptor.title, adapter.as_ref()));
+    }
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/adapters/README.md")).unwrap();
+    assert!(guide.contains(&table), "adapters/README.md should hold this table:\n{table}");
+}
+
+#[test]
+fn every_adapter_has_a_schema_with_properties_and_an_id_of_its_own() {
+    for (index, descriptor) in ADAPTERS.iter().enumerate() {
+        let schema = (descriptor.settings_schema)();
+        assert!(schema["properties"].as_object().is_some_and(|properties| !properties.is_empty()), "{}", descriptor.id);
+        assert!(ADAPTERS.iter().skip(index + 1).all(|other| other.id != descriptor.id));
+    }
+}
