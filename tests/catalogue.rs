@@ -72,7 +72,8 @@ fn rows_that_stay_behind_say_why_and_where() {
         ean(0), ean(1), ean(2), ean(3)
     ));
     let sync = shop.run(&["sync", CONNECTION]);
-    assert_eq!((sync.code, sync.numbers(&["read", "kept", "quarantined"])), (1, vec![7, 1, 6]), "{sync:#?}");
+    let counts = sync.numbers(&["read", "kept", "quarantined", "create", "unchanged"]);
+    assert_eq!((sync.code, counts), (1, vec![7, 1, 6, 1, 0]), "{sync:#?}");
     let listed = shop.run(&["quarantine", "list", CONNECTION]);
     let told: Vec<(u64, &str)> = listed
         .lines

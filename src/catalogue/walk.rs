@@ -129,7 +129,10 @@ impl<'a> Merge<'a> {
     ) -> Result<(), PassError> {
         // Only EANs that were checked went in; a damaged run on disk is the only way to fail here.
         let ean = Ean::from_u64(stated.ean).map_err(|why| PassError::Disk(std::io::Error::other(why)))?;
-        verdict(ean, None, decide(None, Some(stated), self.completeness));
+        // An unreadable row of an unknown book is in the quarantine; here there is nothing to say of it.
+        if stated.terms.is_some() {
+            verdict(ean, None, decide(None, Some(stated), self.completeness));
+        }
         self.advance()
     }
 
