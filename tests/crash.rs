@@ -85,3 +85,22 @@ fn a_killed_sync_is_finished_by_the_next_seed_2() {
 fn a_killed_sync_is_finished_by_the_next_seed_3() {
     survives(0x94D0_49BB_1331_11EB);
 }
+
+#[test]
+fn an_interrupted_sync_gives_its_lease_back_and_the_next_goes_on() {
+    let shop = Shop::new(20);
+    shop.write_rows((0..20).map(|number| (number, 1_000, 1)));
+    shop.break_upserts(1, passerelle::sandbox::FaultEffect::Hang);
+    let mut child = shop.command(&["sync", CONNECTION]).spawn().unwrap();
+    let began = Instant::now();
+    // It waits for pass Culture now, with its batch written down as in flight.
+    while !shop.sandbox.requests().iter().any(|seen| seen.method == "POST") {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing was sent");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let next = shop.run(&["sync", CONNECTION]);
+    assert_eq!((next.code, shop.online().len(), shop.sandbox.offers().len()), (0, 20, 20), "{next:#?}");
+}
