@@ -101,7 +101,7 @@ async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, Cli
 }
 
 async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> Result<u8, CliError> {
-    let bar = Bar::new(context.output.is_terminal() && !context.output.is_json(), id);
+    let bar = Bar::new(context.output, id);
     let result = match work {
         Work::Plan => {
             let connection = gateway.connection(id).await?;

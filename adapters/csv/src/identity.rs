@@ -7,6 +7,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use passerelle_contract::Cursor;
+
+/// Longest tag that is kept; a cursor has at most 4 KiB.
+const LONGEST_TAG: usize = 1_024;
+const TAG: &str = "\netag ";
 use xxhash_rust::xxh3::Xxh3;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -29,4 +33,39 @@ pub(crate) fn of(file: &mut File) -> io::Result<Cursor> {
     }
     file.seek(SeekFrom::Start(0))?;
     Ok(Cursor(format!("content {} {bytes} {:032x}", env!("CARGO_PKG_VERSION"), digest.digest128())))
+}
+
+/// The cursor of a content that the server has a name for.
+pub(crate) fn with_tag(content: &Cursor, tag: Option<&str>) -> Cursor {
+    match tag {
+        Some(tag) if tag.len() <= LONGEST_TAG && !tag.contains('\n') => Cursor(format!("{}{TAG}{tag}", content.0)),
+        _ => content.clone(),
+    }
+}
+
+/// What the server called the content of a cursor; nothing for a cursor of another release, which read it otherwise.
+pub(crate) fn tag_of(cursor: &Cursor) -> Option<&str> {
+    let (content, tag) = cursor.0.split_once(TAG)?;
+    content.starts_with(concat!("content ", env!("CARGO_PKG_VERSION"), " ")).then_some(tag)
+}
+
+/// Does the cursor stand for this content?
+pub(crate) fn is(cursor: &Cursor, content: &Cursor) -> bool {
+    cursor.0.lines().next() == Some(content.0.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_travels_with_the_content_it_names() {
+        let content = Cursor(format!("content {} 12 00ff", env!("CARGO_PKG_VERSION")));
+        let tagged = with_tag(&content, Some("\"v1\""));
+        assert_eq!(tag_of(&tagged), Some("\"v1\""));
+        assert!(is(&tagged, &content) && is(&content, &content));
+        assert_eq!(tag_of(&content), None);
+        assert_eq!(tag_of(&with_tag(&content, Some(&"x".repeat(2_000)))), None, "a tag without end is not kept");
+        assert_eq!(tag_of(&Cursor("content 0.0.1 12 00ff\netag \"v1\"".to_owned())), None, "another release read it");
+    }
 }

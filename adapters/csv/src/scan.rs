@@ -29,6 +29,8 @@ pub(crate) struct About {
     pub modified: Option<SystemTime>,
     pub mode: NamedMode,
     pub cursor: Option<Cursor>,
+    /// What the server calls this content (`ETag`).
+    pub tag: Option<String>,
     pub warnings: Vec<String>,
     pub now: SystemTime,
     /// Asked before the end is said: is the file still the one that was opened?

@@ -51,7 +51,12 @@ impl Source<StockLine> for StockFile {
                 Walk::Reading(pages) => pages,
                 Walk::Start(plan, origin, from) => match origin.fetch(&plan.pick, from.as_ref()).await {
                     Err(error) => return Some((Err(error), Walk::Done)),
-                    Ok(Found::NothingNew(cursor)) => return Some((Ok(nothing_new(cursor)), Walk::Done)),
+                    Ok(Found::NothingNew(cursor)) => {
+                        return Some((Ok(no_rows(Completeness::Delta, cursor)), Walk::Done));
+                    }
+                    Ok(Found::Same(cursor)) => {
+                        return Some((Ok(no_rows(Completeness::Unchanged, cursor)), Walk::Done));
+                    }
                     Ok(Found::File(file, about)) => read_aside(plan, file, about, from),
                 },
             };
@@ -92,18 +97,21 @@ fn read_file(
 ) -> Result<(), AdapterError> {
     if about.mode == NamedMode::Full && about.cursor.is_none() {
         let content = identity::of(&mut file).map_err(|error| scan::read_error(error, &about.operation))?;
-        if from.as_ref() == Some(&content) && about.unchanged.as_ref().is_none_or(|unchanged| unchanged()) {
-            send(scan::same_again(&about, content));
+        let cursor = identity::with_tag(&content, about.tag.as_deref());
+        if from.as_ref().is_some_and(|from| identity::is(from, &content))
+            && about.unchanged.as_ref().is_none_or(|unchanged| unchanged())
+        {
+            send(scan::same_again(&about, cursor));
             return Ok(());
         }
-        about.cursor = Some(content);
+        about.cursor = Some(cursor);
     }
     let operation = about.operation.clone();
     unpack::with_content(file, &operation, &mut |content| scan::scan(content, plan, &about, send))
 }
 
-fn nothing_new(cursor: Cursor) -> Page<StockLine> {
-    let end = End { completeness: Completeness::Delta, cursor: Some(cursor), observed_at: None, warnings: Vec::new() };
+fn no_rows(completeness: Completeness, cursor: Cursor) -> Page<StockLine> {
+    let end = End { completeness, cursor: Some(cursor), observed_at: None, warnings: Vec::new() };
     Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }
 }
 

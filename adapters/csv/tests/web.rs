@@ -5,7 +5,8 @@
 mod common;
 
 use common::pull;
-use passerelle_contract::{Class, Context};
+use futures_util::StreamExt as _;
+use passerelle_contract::{Class, Completeness, Context, Cursor, Pull};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -37,7 +38,7 @@ fn at_home() -> Context {
 }
 
 #[tokio::test]
-async fn a_file_behind_an_address_is_read_each_time() {
+async fn a_file_behind_an_address_is_read_each_time_unless_something_is_known_of_it() {
     let url = serve(answer("200 OK", STOCK)).await;
     for _ in 0..2 {
         let pulled = pull(&json!({ "url": url, "file": { "max_age": "1h" } }), at_home()).await.unwrap();
@@ -67,4 +68,48 @@ async fn refusals_web_pages_and_cut_bodies_are_classed_and_show_no_key() {
 async fn the_gateways_own_network_is_out_of_reach_unless_allowed() {
     let closed = json!({ "url": "http://10.0.0.1/stock.csv" });
     assert!((passerelle_csv::DESCRIPTOR.connect)(&closed, Context::default()).is_err());
+}
+
+/// Serves one content with a tag, and 304 to who has it already.
+async fn serve_tagged(body: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
+            let reply = if request.contains("if-none-match: \"v1\"") {
+                "HTTP/1.1 304 Not Modified\r\netag: \"v1\"\r\nconnection: close\r\n\r\n".to_owned()
+            } else {
+                let length = body.len();
+                format!(
+                    "HTTP/1.1 200 OK\r\netag: \"v1\"\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                )
+            };
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}/stock.csv")
+}
+
+#[tokio::test]
+async fn an_unchanged_file_does_not_travel_again() {
+    let url = serve_tagged(STOCK).await;
+    let adapter = (passerelle_csv::DESCRIPTOR.connect)(&json!({ "url": url }), at_home()).unwrap();
+    let last_page = async |from: Option<Cursor>| {
+        let mut pages = adapter.stock().unwrap().pull(Pull { from });
+        let mut rows = 0;
+        loop {
+            let page = pages.next().await.unwrap().unwrap();
+            rows += page.rows.len();
+            if let Some(end) = page.end {
+                return (rows, end);
+            }
+        }
+    };
+    let (rows, end) = last_page(None).await;
+    assert!(rows > 0 && end.completeness == Completeness::Snapshot, "{end:?}");
+    let (rows, again) = last_page(end.cursor.clone()).await;
+    assert_eq!((rows, again.completeness, again.cursor), (0, Completeness::Unchanged, end.cursor));
 }

@@ -1,21 +1,21 @@
 //! A file behind a web address, fetched into a temporary file.
 //!
-//! No conditional request is made: a "not modified" answer would leave nothing to read, and reading an unchanged file
-//! costs less than keeping a copy of it true.
+//! The server is told which content we have read last (`If-None-Match`), so that an unchanged file does not travel.
 
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
-use passerelle_contract::{AdapterError, Context, SettingProblem, SettingsError};
+use passerelle_contract::{AdapterError, Context, Cursor, SettingProblem, SettingsError};
 use passerelle_kit::http::{Client, Config, Get};
 use passerelle_kit::secret::Secret;
 use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
 use super::{Found, Listed, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, mode_of, stale_warning};
+use crate::identity;
 use crate::plan::Pick;
 use crate::scan::{About, read_error};
-use crate::settings::Access;
+use crate::settings::{Access, NamedMode};
 
 /// How much of the answer a health question reads.
 const PROBE_BYTES: u64 = 4096;
@@ -60,15 +60,25 @@ impl Http {
         self.client.config().authorization.is_some()
     }
 
-    pub(crate) async fn fetch(&self, pick: &Pick) -> Result<Found, AdapterError> {
+    pub(crate) async fn fetch(&self, pick: &Pick, from: Option<&Cursor>) -> Result<Found, AdapterError> {
         let operation = format!("fetch {}", self.shown());
-        let mut download = self.client.open(&Get::new("fetch the stock file", self.url.clone())).await?;
+        let get = Get::new("fetch the stock file", self.url.clone());
+        let known = from.filter(|_| mode_of(pick, &self.name()) == NamedMode::Full);
+        let tag = known.and_then(identity::tag_of);
+        let mut download = match tag {
+            Some(tag) => self.client.open(&get.unless_still(tag)).await?,
+            None => self.client.open(&get).await?,
+        };
+        if let (304, Some(_), Some(known)) = (download.status(), tag, known) {
+            return Ok(Found::Same(known.clone()));
+        }
         if download.status() != 200 {
             drop(download);
             // Asked again with a small limit: the body of a refusal may be endless too.
             return Err(self.client.get(&self.probing()).await?.refused());
         }
         let modified = download.header("last-modified").and_then(http_date);
+        let tag = download.header("etag").map(str::to_owned);
         let fail = |error| read_error(error, &operation);
         let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(fail)?);
         let mut bytes = 0;
@@ -87,6 +97,7 @@ impl Http {
             operation,
             modified,
             cursor: None,
+            tag,
             now,
             unchanged: None,
         };

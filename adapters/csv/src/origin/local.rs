@@ -48,6 +48,7 @@ impl Local {
             modified: file.modified,
             mode,
             cursor,
+            tag: None,
             warnings,
             now,
             unchanged: Some(Box::new(move || stat(&path).is_ok_and(|now| now == seen))),

@@ -28,6 +28,8 @@ pub(crate) enum Found {
     File(std::fs::File, About),
     /// Every file up to the cursor was read already.
     NothingNew(Cursor),
+    /// The server says that the content of the cursor is still the content.
+    Same(Cursor),
 }
 
 /// The place of one connection's files.
@@ -58,7 +60,7 @@ impl Origin {
     pub(crate) async fn fetch(&self, pick: &Pick, from: Option<&Cursor>) -> Result<Found, AdapterError> {
         match self {
             Self::Local(local) => local.find(pick, from, SystemTime::now()),
-            Self::Http(http) => http.fetch(pick).await,
+            Self::Http(http) => http.fetch(pick, from).await,
             #[cfg(feature = "sftp")]
             Self::Sftp(sftp) => sftp.fetch(pick, from).await,
         }

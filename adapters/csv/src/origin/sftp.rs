@@ -157,6 +157,7 @@ impl Sftp {
             modified: file.modified,
             mode,
             cursor,
+            tag: None,
             now,
             unchanged: None,
         };

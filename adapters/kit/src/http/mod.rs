@@ -21,7 +21,7 @@ use std::fmt;
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Context};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
@@ -110,6 +110,16 @@ impl Get {
     #[must_use]
     pub fn new(operation: &'static str, url: Url) -> Self {
         Self { operation, url, headers: Vec::new(), only_first_bytes: None, lane: Lane::Work }
+    }
+
+    /// The same read unless the content is still the one with this tag (`ETag`): then the status is 304 and there is no body. A tag
+    /// that no header can carry is left out.
+    #[must_use]
+    pub fn unless_still(mut self, tag: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(tag) {
+            self.headers.push((IF_NONE_MATCH, value));
+        }
+        self
     }
 
     /// The same read for a probe: it does not queue behind a pass, and reads the start of the body only.
