@@ -22,6 +22,8 @@ use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, 
 
 /// Outcome of a pass whose plan waits.
 const HELD: &str = "held";
+/// A pass that failed for a passing reason is due again after this time, then twice that, and so on up to `every`.
+const FIRST_RETRY_SECONDS: u32 = 30;
 /// Passes looked through for the last one that read something.
 const PASSES_LOOKED_AT: u32 = 100;
 /// Bodies that a vendor's software posted, taken up in one run.
@@ -231,6 +233,15 @@ impl Run<'_> {
         }
     }
 
+    /// Seconds until the next scheduled pass. What may work again soon is tried sooner than usual, less and less eagerly.
+    fn pause(&self, error: Option<&PassError>, failures: u32) -> u32 {
+        let every = self.reader.connection.every_seconds;
+        match error {
+            Some(error) if error.class().is_retryable() => every.min(FIRST_RETRY_SECONDS << failures.min(10)),
+            _ => every,
+        }
+    }
+
     async fn remember(
         &self,
         lease: &Lease,
@@ -241,7 +252,7 @@ impl Run<'_> {
     ) -> Result<(), PassError> {
         let now = (self.now)();
         let mut state = self.reader.store.state(&self.reader.connection.id).await?;
-        state.due_at = now + Millis::from(self.reader.connection.every_seconds) * 1000;
+        state.due_at = now + 1000 * Millis::from(self.pause(error, state.failures));
         match error {
             None => {
                 state.failures = 0;
