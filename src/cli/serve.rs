@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::server::{listening, stop_signal};
@@ -38,10 +37,9 @@ impl Serve {
         listening(context, address);
 
         let gateway = Arc::new(gateway);
-        let wake = Arc::new(Notify::new());
         let stop = CancellationToken::new();
-        let schedule = tokio::spawn(schedule::run(Arc::clone(&gateway), Arc::clone(&wake), stop.clone()));
-        let web = web::Web::new(gateway, admin_token, wake);
+        let schedule = tokio::spawn(schedule::run(Arc::clone(&gateway), stop.clone()));
+        let web = web::Web::new(gateway, admin_token);
         let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
         stop_signal().await;
         context.output.say("stopping: finishing requests, giving leases back");

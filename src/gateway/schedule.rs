@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +18,7 @@ use crate::catalogue::lease::{self, Taken};
 use crate::catalogue::pass::{Options, Report, Run};
 use crate::catalogue::progress::Silent;
 use crate::registry;
-use crate::store::Lease;
+use crate::store::{Lease, WakeUps};
 use crate::telemetry;
 
 /// Passes under way at once in one process.
@@ -31,7 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HELD_REST: Duration = Duration::from_secs(60);
 
 /// Runs what is due until told to stop; then drops what is under way (safe at any line) and gives the leases back.
-pub async fn run(gateway: Arc<Gateway>, wake: Arc<Notify>, stop: CancellationToken) {
+pub async fn run(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let mut wake_ups = gateway.store.wake_ups();
     let schedule = Arc::new(Schedule {
         gateway,
         places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -46,12 +47,19 @@ pub async fn run(gateway: Arc<Gateway>, wake: Arc<Notify>, stop: CancellationTok
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = wake.notified() => {}
+            () = woken(wake_ups.as_mut()) => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
     schedule.tasks.close();
     schedule.tasks.wait().await;
+}
+
+/// Until the store says that something may be due, on whatever node that came about. A store that cannot be listened to is polled.
+async fn woken(wake_ups: &mut dyn WakeUps) {
+    if wake_ups.next().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 struct Schedule {

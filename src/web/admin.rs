@@ -132,10 +132,7 @@ pub(super) async fn resume(_: Operator, State(web): State<Arc<Web>>, Path(id): P
 
 async fn set_paused(web: &Web, id: &str, paused: bool) -> Response {
     match web.gateway.store.set_paused(id, paused, (web.gateway.now)()).await {
-        Ok(true) => {
-            web.wake.notify_one();
-            StatusCode::NO_CONTENT.into_response()
-        }
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => unknown(id),
         Err(error) => broken(&error),
     }
@@ -144,10 +141,7 @@ async fn set_paused(web: &Web, id: &str, paused: bool) -> Response {
 /// Makes a pass due now; 202, the schedule does it.
 pub(super) async fn sync(_: Operator, State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
     match web.gateway.store.make_due(&id, (web.gateway.now)()).await {
-        Ok(true) => {
-            web.wake.notify_one();
-            StatusCode::ACCEPTED.into_response()
-        }
+        Ok(true) => StatusCode::ACCEPTED.into_response(),
         Ok(false) => unknown(&id),
         Err(error) => broken(&error),
     }

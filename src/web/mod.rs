@@ -20,7 +20,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use passerelle_kit::secret::Secret;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -38,15 +37,13 @@ pub struct Web {
     gateway: Arc<Gateway>,
     admin_token: Option<Secret>,
     intakes: stocks::Intakes,
-    /// Told when something was stored that a worker should take up.
-    wake: Arc<Notify>,
 }
 
 impl Web {
     /// For one gateway. Without `admin_token` the admin API answers 403.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, admin_token: Option<Secret>, wake: Arc<Notify>) -> Self {
-        Self { gateway, admin_token, intakes: stocks::Intakes::default(), wake }
+    pub fn new(gateway: Arc<Gateway>, admin_token: Option<Secret>) -> Self {
+        Self { gateway, admin_token, intakes: stocks::Intakes::default() }
     }
 }
 

@@ -113,7 +113,6 @@ async fn receive(web: &Web, venue: &str, headers: &HeaderMap, body: Body, snapsh
     if stored.is_none() {
         return Err(busy());
     }
-    web.wake.notify_one();
     Ok(())
 }
 
