@@ -31,10 +31,6 @@ const RESENDS: u32 = 4;
 pub(super) struct Pushed {
     /// EANs accepted.
     pub(super) pushed: u64,
-    /// EANs found refused.
-    pub(super) refused: u64,
-    /// EANs read back and right.
-    pub(super) verified: u64,
     /// EANs accepted that still wait to be read back.
     pub(super) waiting: u64,
 }
@@ -49,10 +45,9 @@ impl Lane<'_> {
         let mut lost = None;
         for _ in 0..ROUNDS {
             let began = self.unverified_at_start().await?;
-            let round = self.push_pending(&mut total).await?;
+            let round = self.push_pending().await?;
+            total.pushed += round.done;
             let seen = verify::verify(self, &began, round.done).await?;
-            total.verified += seen.verified;
-            total.refused += seen.refused;
             total.waiting = seen.waiting;
             lost = round.lost;
             if seen.differing == 0 && lost.is_none() {
@@ -79,7 +74,7 @@ impl Lane<'_> {
         Ok(eans)
     }
 
-    async fn push_pending(&self, total: &mut Pushed) -> Result<Round, PassError> {
+    async fn push_pending(&self) -> Result<Round, PassError> {
         let of = ledger::totals(self.store.as_ref(), &self.lease.connection).await?.pending;
         let mut round = Round::default();
         if of == 0 {
@@ -91,23 +86,22 @@ impl Lane<'_> {
             for entry in page.into_iter().filter(Entry::is_pending) {
                 batch.push(entry);
                 if batch.len() == MAX_EANS_SENT {
-                    self.push_batch(std::mem::take(&mut batch), &mut round, total).await?;
+                    self.push_batch(std::mem::take(&mut batch), &mut round).await?;
                     self.progress.step(Step::Pushed { done: round.done, of });
                 }
             }
         }
         if !batch.is_empty() {
-            self.push_batch(batch, &mut round, total).await?;
+            self.push_batch(batch, &mut round).await?;
             self.progress.step(Step::Pushed { done: round.done, of });
         }
-        total.pushed += round.done;
         Ok(round)
     }
 
-    async fn push_batch(&self, batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
+    async fn push_batch(&self, batch: Vec<Entry>, round: &mut Round) -> Result<(), PassError> {
         let settled = self.settle_unverified(batch, round).await?;
-        let taken = self.keep_available(settled, total).await?;
-        self.send(taken, round, total).await
+        let taken = self.keep_available(settled).await?;
+        self.send(taken, round).await
     }
 
     /// Reads back what is in flight or accepted, so that no EAN ever has two upserts under way.
@@ -144,7 +138,7 @@ impl Lane<'_> {
     }
 
     /// Asks about EANs that pass Culture was never sent, and sets aside those that it does not take.
-    async fn keep_available(&self, batch: Vec<Entry>, total: &mut Pushed) -> Result<Vec<Entry>, PassError> {
+    async fn keep_available(&self, batch: Vec<Entry>) -> Result<Vec<Entry>, PassError> {
         let new: Vec<Ean> =
             batch.iter().filter(|entry| entry.acknowledged == Acknowledged::Never).map(|entry| entry.ean).collect();
         if new.is_empty() {
@@ -164,13 +158,12 @@ impl Lane<'_> {
                 })
                 .collect();
             put(self.store.as_ref(), self.lease, &refused).await?;
-            total.refused += refused.len() as u64;
         }
         Ok(kept)
     }
 
     /// Sends a batch. Items that pass Culture names as bad are set aside and the rest goes again, since one bad item refuses all.
-    async fn send(&self, mut batch: Vec<Entry>, round: &mut Round, total: &mut Pushed) -> Result<(), PassError> {
+    async fn send(&self, mut batch: Vec<Entry>, round: &mut Round) -> Result<(), PassError> {
         for _ in 0..RESENDS {
             if batch.is_empty() {
                 return Ok(());
@@ -201,7 +194,6 @@ impl Lane<'_> {
                         )
                         .collect();
                     put(self.store.as_ref(), self.lease, &undone).await?;
-                    total.refused += bad.len() as u64;
                     batch = undone.into_iter().filter(Entry::is_pending).collect();
                 }
                 Err(UpsertError::Failed(error)) => {

@@ -64,8 +64,6 @@ pub(super) struct ReadBack {
 /// Counts of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Verified {
-    pub(super) verified: u64,
-    pub(super) refused: u64,
     pub(super) differing: u64,
     pub(super) waiting: u64,
 }
@@ -106,11 +104,9 @@ pub(super) async fn verify(lane: &Lane<'_>, before: &[Ean], pushed: u64) -> Resu
     }
     moved.sort_unstable_by_key(|entry| entry.ean);
     put(lane.store.as_ref(), lane.lease, &moved).await?;
-    told.verified = seen.confirmed.len() as u64;
     told.differing = seen.differing.len() as u64;
-    told.refused = (dropped.len() + seen.rejected.len()) as u64;
     told.waiting = waiting.len() as u64;
-    lane.progress.step(Step::Verified(told.verified));
+    lane.progress.step(Step::Verified(seen.confirmed.len() as u64));
     Ok(told)
 }
 
