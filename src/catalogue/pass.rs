@@ -102,7 +102,7 @@ impl Reader<'_> {
             let mut quarantine = Quarantine::new(&self.connection.id);
             let terms = venue::terms(self.connection, &state);
             let pass = read(
-                source.pull(Pull { from }),
+                source.pull(Pull { from, ..Pull::default() }),
                 source.expectations(),
                 &terms,
                 &mut quarantine,
@@ -289,7 +289,7 @@ impl Run<'_> {
         let terms = venue::terms(self.reader.connection, &state);
         if let Some(source) = self.reader.adapter.stock() {
             let from = state.cursor.clone().filter(|_| !options.full).map(Cursor);
-            let pages = source.pull(Pull { from });
+            let pages = source.pull(Pull { from, ..Pull::default() });
             self.take_in_pass(lease, options, pages, source.expectations(), &terms, None, report).await?;
         } else if let Some(intake) = self.reader.adapter.push_intake() {
             let bodies = self.reader.store.inbound(&self.reader.connection.id, MOST_INBOUND_PER_RUN).await?;

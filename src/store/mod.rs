@@ -8,8 +8,10 @@
 //! no longer the newest ([`StoreError::Fenced`]); no transaction is ever open while anything but the database is called;
 //! time comes in as an argument (milliseconds since 1970, UTC), never from the database's clock.
 
+pub mod bookings;
 mod budget;
 mod error;
+pub mod events;
 mod lease;
 pub mod ledger;
 mod open;
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 use passerelle_contract::{BoxFuture, Ean};
 
+pub use bookings::BookingStore;
 pub use error::StoreError;
+pub use events::EventStore;
 pub use lease::{Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use open::open;

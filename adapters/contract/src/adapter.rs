@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Probe, PushIntake, Source, StockLine};
+use crate::{BoxOffice, Probe, PushIntake, Screening, Source, StockLine};
 
 /// A future that can live in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -113,6 +113,18 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Showtimes that can be pulled.
+    fn screenings(&self) -> Option<&dyn Source<Screening>> {
+        None
+    }
+    /// Sells seats of those showtimes. An adapter that states showtimes without selling them publishes listings.
+    fn box_office(&self) -> Option<&dyn BoxOffice> {
+        None
+    }
+    /// May two seats be booked at once? pass Culture calls it *duo*. Asked for showtimes only.
+    fn duo(&self) -> bool {
+        true
+    }
     /// Health questions: at least reach, sign in (where there is a sign-in) and read one, for whatever it can reach.
     fn probes(&self) -> Vec<Probe<'_>>;
 }

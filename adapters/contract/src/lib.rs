@@ -2,22 +2,30 @@
 //!
 //! A vendor's package turns that vendor's bytes into *facts* and says nothing about pass Culture; the gateway turns facts
 //! into offers and knows nothing of vendors. This crate is the line between the two: value types that cannot be wrong
-//! ([`Ean`], [`Cents`], [`Quantity`]), the facts themselves ([`StockLine`]), the traits an adapter implements
-//! ([`Adapter`], [`Source`], [`PushIntake`]), and the errors both sides agree on ([`AdapterError`], [`Class`]).
+//! ([`Ean`], [`Cents`], [`Quantity`]), the facts themselves ([`StockLine`], [`Screening`]), the traits an adapter
+//! implements ([`Adapter`], [`Source`], [`PushIntake`], [`BoxOffice`]), what can become of a sale ([`BookOutcome`]), and the
+//! errors both sides agree on ([`AdapterError`], [`Class`]).
 //!
-//! Invariant: no I/O, no clock, no async runtime, no SQL. Futures and streams are only named here, never run.
+//! Invariant: no I/O, no clock but what is left of a [`Deadline`], no async runtime, no SQL. Futures and streams are only named here, never run.
 
 mod adapter;
+mod box_office;
 mod error;
 mod fact;
 mod probe;
+mod screening;
 mod source;
 mod value;
 
 pub use adapter::{Adapter, BoxFuture, Connect, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
+pub use box_office::{
+    BarcodeScope, BookOutcome, BoxOffice, CancelOutcome, CancelUnit, Deadline, FindOutcome, Holder, Journal, Order,
+    Reference, Refusal, Sale, Semantics, Suspicion, Ticket,
+};
 pub use error::{AdapterError, Class};
 pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
+pub use screening::{Film, Format, Places, Poster, Screening, Showtime, Starts, Tariff, WallClock};
 pub use source::{
     Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
     Source,

@@ -52,13 +52,22 @@ pub struct Expectations {
     pub max_withdraw_ratio: Option<f64>,
     /// A snapshot with fewer good rows than this is held. 0 means no minimum.
     pub min_rows: u64,
+    /// Complete snapshots in a row that must lack a showtime before it counts as gone. 1 when the source itself makes sure.
+    pub gone_after: u32,
     /// Copies of every reference that the shop keeps for the people who walk in; taken off after duplicates are joined.
     pub keep_back: u32,
 }
 
 impl Default for Expectations {
     fn default() -> Self {
-        Self { duplicates: Duplicates::Last, max_bad_ratio: 0.05, max_withdraw_ratio: None, min_rows: 0, keep_back: 0 }
+        Self {
+            duplicates: Duplicates::Last,
+            max_bad_ratio: 0.05,
+            max_withdraw_ratio: None,
+            min_rows: 0,
+            gone_after: 1,
+            keep_back: 0,
+        }
     }
 }
 
@@ -94,6 +103,9 @@ pub type PageStream<'a, T> = Pin<Box<dyn Stream<Item = Result<Page<T>, AdapterEr
 pub struct Pull {
     /// Continue after this cursor (a delta, where the source has deltas); `None` asks for everything.
     pub from: Option<Cursor>,
+    /// Keys of the showtimes still to come that the gateway knows from earlier passes, the longest unseen first, at most
+    /// 10 000. For sources whose lists hide some of what exists; others ignore it.
+    pub known: Vec<String>,
 }
 
 /// A vendor's list of facts that can be read from start to end.

@@ -201,6 +201,7 @@ impl Plan {
             max_withdraw_ratio: check.ratio("limits.max_shrink_ratio", read.limits.max_shrink_ratio),
             min_rows: read.limits.min_rows.unwrap_or(0),
             keep_back: read.values.keep_back,
+            ..Expectations::default()
         };
         let values = Values {
             quantity_map: read

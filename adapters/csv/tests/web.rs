@@ -98,7 +98,7 @@ async fn an_unchanged_file_does_not_travel_again() {
     let url = serve_tagged(STOCK).await;
     let adapter = (passerelle_csv::DESCRIPTOR.connect)(&json!({ "url": url }), at_home()).unwrap();
     let last_page = async |from: Option<Cursor>| {
-        let mut pages = adapter.stock().unwrap().pull(Pull { from });
+        let mut pages = adapter.stock().unwrap().pull(Pull { from, ..Pull::default() });
         let mut rows = 0;
         loop {
             let page = pages.next().await.unwrap().unwrap();

@@ -47,7 +47,7 @@ async fn shop(config: ShopConfig, over: Value) -> Shop {
 
 impl Shop {
     async fn pull(&self, from: Option<Cursor>) -> Result<Pass, AdapterError> {
-        let mut pass = self.adapter.stock().unwrap().pull(Pull { from });
+        let mut pass = self.adapter.stock().unwrap().pull(Pull { from, ..Pull::default() });
         let (mut lines, mut bad) = (Vec::new(), Vec::new());
         while let Some(page) = pass.next().await {
             let page = page?;

@@ -9,7 +9,16 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::decode::{DecodeProblem, Decoder};
-use super::{Config, Get, error, retry};
+use super::{Config, error, retry};
+
+/// What bounds one answer besides the client's own limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Time for the whole call, counted from its start.
+    pub(super) total: Duration,
+    /// Read this much of the body and drop the rest, instead of refusing a longer one.
+    pub(super) only_first_bytes: Option<u64>,
+}
 
 /// An answer whose body is read piece by piece. Dropping it closes the connection.
 pub struct Download {
@@ -31,30 +40,31 @@ pub struct Download {
 impl Download {
     pub(super) fn new(
         response: reqwest::Response,
-        get: &Get,
+        operation: &'static str,
+        limits: Limits,
         config: &Config,
         started: Instant,
         place: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, AdapterError> {
         let encoding = header(response.headers(), CONTENT_ENCODING.as_str()).unwrap_or_default();
         let decoder = Decoder::of(encoding)
-            .ok_or_else(|| error::bad_encoding(get.operation, response.url(), "is not one that was asked for"))?;
-        let limit = get.only_first_bytes.unwrap_or(config.max_body_bytes).min(config.max_body_bytes);
+            .ok_or_else(|| error::bad_encoding(operation, response.url(), "is not one that was asked for"))?;
+        let limit = limits.only_first_bytes.unwrap_or(config.max_body_bytes).min(config.max_body_bytes);
         let announced = header(response.headers(), CONTENT_LENGTH.as_str()).and_then(|text| text.parse::<u64>().ok());
-        if get.only_first_bytes.is_none() && announced.is_some_and(|bytes| bytes > limit) {
-            return Err(error::too_large(get.operation, response.url(), limit));
+        if limits.only_first_bytes.is_none() && announced.is_some_and(|bytes| bytes > limit) {
+            return Err(error::too_large(operation, response.url(), limit));
         }
         Ok(Self {
             response,
             decoder,
-            operation: get.operation,
+            operation,
             started,
             idle_timeout: config.request_timeout,
-            total_timeout: config.total_timeout,
+            total_timeout: limits.total,
             received: 0,
             given: 0,
             limit,
-            cut_at_limit: get.only_first_bytes.is_some(),
+            cut_at_limit: limits.only_first_bytes.is_some(),
             ended: false,
             _place: place,
         })
@@ -150,6 +160,7 @@ impl Download {
             body,
             elapsed: self.started.elapsed(),
             operation: self.operation,
+            verb: "GET",
         })
     }
 }
@@ -167,9 +178,16 @@ pub struct Answer {
     pub elapsed: Duration,
     headers: HeaderMap,
     operation: &'static str,
+    verb: &'static str,
 }
 
 impl Answer {
+    /// The same answer, to something else than a read.
+    pub(super) const fn to(mut self, verb: &'static str) -> Self {
+        self.verb = verb;
+        self
+    }
+
     /// One header, when it is plain text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -191,7 +209,7 @@ impl Answer {
     /// What was asked and what came back, for evidence: `GET https://host/path answered 200 in 84 ms`.
     #[must_use]
     pub fn saw(&self) -> String {
-        format!("GET {} answered {} in {} ms", error::shown(&self.url), self.status, self.elapsed.as_millis())
+        format!("{} {} answered {} in {} ms", self.verb, error::shown(&self.url), self.status, self.elapsed.as_millis())
     }
 
     /// The error that this status usually stands for. For statuses that the vendor's own table does not know.

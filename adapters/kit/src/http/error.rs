@@ -56,6 +56,16 @@ pub(super) fn timed_out(operation: &str, url: &Url, limit: Duration) -> AdapterE
     AdapterError::new(Class::Transient, "TimedOut", operation, context)
 }
 
+/// The lane was full for all of the time that the caller had.
+pub(super) fn no_turn(operation: &str, base: &Url, limit: Duration) -> AdapterError {
+    let context = format!(
+        "too many calls to {} are under way; none ended within {} s, and this one was not sent",
+        base.origin().ascii_serialization(),
+        limit.as_secs_f32()
+    );
+    AdapterError::new(Class::Transient, "VendorBusy", operation, context)
+}
+
 /// A head, then a body that never ends.
 pub(super) fn too_slow(operation: &str, url: &Url, limit: Duration, read: u64) -> AdapterError {
     let context = format!("{} had sent {read} bytes and not the end after {} s", shown(url), limit.as_secs_f32());

@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] talks to one vendor: it opens no door into the gateway's own network (checked for literal addresses, at
 //! name resolution and at every redirect), keeps few requests in flight to one host, and gives every answer a deadline
-//! and a size. Reads only; effects will have their own entry, since they may not be repeated.
+//! and a size. Reads are a [`Get`]; what may change something at the vendor is an [`Act`], which is sent once, follows no
+//! redirect and tells apart what provably never left from what may have arrived.
 //!
 //! Proxies of the environment are not used: a proxy resolves names itself, out of sight of the address check.
 //!
@@ -10,6 +11,7 @@
 //! [`Config::request_timeout`], holds at most the body limit in memory, and its error text has no query string, no
 //! credential and no body of unbounded length.
 
+mod act;
 mod address;
 mod answer;
 mod decode;
@@ -22,10 +24,13 @@ use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Context};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+pub use act::{Act, NotAnswered, Verb};
 pub use address::is_public;
+use answer::Limits;
 pub use answer::{Answer, Download};
 pub use error::excerpt;
 pub use lane::Lane;
@@ -35,6 +40,9 @@ use crate::secret::Secret;
 
 /// Redirects followed in one call.
 pub const MAX_REDIRECTS: usize = 5;
+
+/// Time for name, TCP and TLS of an effect.
+const ACT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How one vendor is talked to. Start from [`Config::new`].
 #[derive(Clone)]
@@ -51,6 +59,8 @@ pub struct Config {
     pub allow_plain_http: bool,
     /// Requests in flight to the vendor's host, counted over all connections of this process.
     pub concurrency: u32,
+    /// The same for bookings, which have a lane of their own.
+    pub booking_concurrency: u32,
     /// Time for name, TCP and TLS.
     pub connect_timeout: Duration,
     /// Time until the answer's head, and between two pieces of its body.
@@ -71,6 +81,7 @@ impl Config {
             allow_private_addresses: context.allow_private_addresses,
             allow_plain_http: false,
             concurrency: 1,
+            booking_concurrency: 8,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(120),
@@ -103,13 +114,15 @@ pub struct Get {
     pub only_first_bytes: Option<u64>,
     /// Which queue it waits in.
     pub lane: Lane,
+    /// A time limit of its own for the whole call, its turn in the lane included; never longer than the client's.
+    pub within: Option<Duration>,
 }
 
 impl Get {
     /// A read of a whole body, in the lane of ordinary work.
     #[must_use]
     pub fn new(operation: &'static str, url: Url) -> Self {
-        Self { operation, url, headers: Vec::new(), only_first_bytes: None, lane: Lane::Work }
+        Self { operation, url, headers: Vec::new(), only_first_bytes: None, lane: Lane::Work, within: None }
     }
 
     /// The same read unless the content is still the one with this tag (`ETag`): then the status is 304 and there is no body. A tag
@@ -129,6 +142,21 @@ impl Get {
         self.lane = Lane::Probe;
         self
     }
+
+    /// The same read for a booking: it does not queue behind a pass, and ends within this time.
+    #[must_use]
+    pub const fn booking(mut self, within: Duration) -> Self {
+        self.lane = Lane::Booking;
+        self.within = Some(within);
+        self
+    }
+
+    /// The same read with one more header. A value that is marked sensitive is sent to the vendor's own origin only.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
 }
 
 impl fmt::Debug for Get {
@@ -143,6 +171,9 @@ impl fmt::Debug for Get {
 pub struct Client {
     config: Config,
     inner: reqwest::Client,
+    /// For effects: each on a connection of its own, since a kept one that the vendor closes meanwhile would leave the
+    /// outcome unknown.
+    fresh: reqwest::Client,
 }
 
 impl Client {
@@ -155,23 +186,11 @@ impl Client {
         // The first caller in the process wins; the provider is the same everywhere.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         address::check(&config.base, &config, "read the settings")?;
-        let inner = reqwest::Client::builder()
-            .user_agent(concat!("passerelle/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(config.connect_timeout)
-            .dns_resolver(address::GuardedResolver::new(&config))
-            .build()
-            .map_err(|error| {
-                AdapterError::new(
-                    Class::Unsupported,
-                    "NoTls",
-                    "prepare HTTPS",
-                    "no HTTPS client can be made on this machine; install its root certificates (ca-certificates)",
-                )
-                .caused_by(error.without_url())
-            })?;
-        Ok(Self { config, inner })
+        let inner = prepare(&config, config.connect_timeout, reqwest::Client::builder())?;
+        // Who cannot be reached soon provably sold nothing; that must be known before the caller's time is over.
+        let soon = config.connect_timeout.min(ACT_CONNECT_TIMEOUT);
+        let fresh = prepare(&config, soon, reqwest::Client::builder().pool_max_idle_per_host(0))?;
+        Ok(Self { config, inner, fresh })
     }
 
     /// How this client talks.
@@ -203,20 +222,41 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn open(&self, get: &Get) -> Result<Download, AdapterError> {
-        let place = lane::enter(&self.config.base, get.lane, self.config.concurrency).await;
-        // The clock starts once it is our turn: waiting in the lane says nothing about the vendor.
-        let started = Instant::now();
-        let deadline = started + self.config.total_timeout;
+        let (place, started, deadline) = self.turn(get.lane, get.within, get.operation).await?;
         let mut url = get.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             address::check(&url, &self.config, get.operation)?;
             let response = self.send(get, &url, deadline).await?;
             match next_hop(&response, &url, get.operation)? {
                 Some(next) => url = next,
-                None => return Download::new(response, get, &self.config, started, place),
+                None => {
+                    let limits = Limits { total: deadline - started, only_first_bytes: get.only_first_bytes };
+                    return Download::new(response, get.operation, limits, &self.config, started, place);
+                }
             }
         }
         Err(bad_redirect(get.operation, &get.url, format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// Waits for a place in the lane. The clock of the call starts once it is its turn: waiting says nothing about the
+    /// vendor, unless the caller has a time limit of his own.
+    async fn turn(
+        &self,
+        lane: Lane,
+        within: Option<Duration>,
+        operation: &str,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Instant, Instant), AdapterError> {
+        let asked = Instant::now();
+        let entering = lane::enter(&self.config.base, lane, &self.config);
+        let Some(within) = within else {
+            let place = entering.await;
+            let started = Instant::now();
+            return Ok((place, started, started + self.config.total_timeout));
+        };
+        let deadline = asked + within.min(self.config.total_timeout);
+        let place =
+            timeout_at(deadline, entering).await.map_err(|_| error::no_turn(operation, &self.config.base, within))?;
+        Ok((place, Instant::now(), deadline))
     }
 
     async fn send(&self, get: &Get, url: &Url, deadline: Instant) -> Result<reqwest::Response, AdapterError> {
@@ -237,6 +277,29 @@ impl Client {
             Ok(Err(_)) | Err(_) => Err(error::timed_out(get.operation, url, self.config.request_timeout)),
         }
     }
+}
+
+fn prepare(
+    config: &Config,
+    connect_timeout: Duration,
+    builder: reqwest::ClientBuilder,
+) -> Result<reqwest::Client, AdapterError> {
+    builder
+        .user_agent(concat!("passerelle/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(connect_timeout)
+        .dns_resolver(address::GuardedResolver::new(config))
+        .build()
+        .map_err(|error| {
+            AdapterError::new(
+                Class::Unsupported,
+                "NoTls",
+                "prepare HTTPS",
+                "no HTTPS client can be made on this machine; install its root certificates (ca-certificates)",
+            )
+            .caused_by(error.without_url())
+        })
 }
 
 /// The value of `Authorization` for a user and a password.
