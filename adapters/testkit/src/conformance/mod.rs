@@ -5,6 +5,7 @@
 //!
 //! Invariant: a check that does not apply says so by a facet or by a written reason, never by silence.
 
+mod box_office;
 mod network;
 mod probes;
 mod pull;
@@ -22,7 +23,9 @@ use futures_util::StreamExt as _;
 use passerelle_contract::{Adapter, AdapterError, BoxFuture, Context, Descriptor, Page, Pull, StockLine};
 use serde_json::Value;
 
-use crate::simulator::Simulator;
+use crate::simulator::{Logged, Simulator};
+
+pub use box_office::{BoxOfficeBench, Orders, Truth};
 
 /// A secret that must never be seen outside the wire.
 pub const CANARY: &str = "kanarienvogel-4711";
@@ -53,6 +56,18 @@ pub trait Harness: Send + Sync {
     /// Why the checks with network faults do not apply (a source that reads files).
     fn no_network_because(&self) -> Option<&'static str> {
         None
+    }
+
+    /// A fresh, healthy cinema with its orders and its truth, for adapters that sell seats; needed as soon as there is a
+    /// `box_office`. Its simulator's log must be empty.
+    fn box_office(&self) -> BoxFuture<'_, Option<BoxOfficeBench>> {
+        Box::pin(async { None })
+    }
+
+    /// Is this a request that signs in and changes nothing else? Probes may send those, whatever their method.
+    fn signs_in(&self, request: &Logged) -> bool {
+        let _ = request;
+        false
     }
 
     /// How long one faulty pass may take before it counts as unbounded.

@@ -42,6 +42,9 @@ pub enum Fault {
     Delay(Duration),
     /// Answers 200 with this body.
     Body(String),
+    /// Lets the vendor act to the end, whether or not the caller still waits; then misbehaves like this towards the caller.
+    /// So an answer is lost ([`Fault::Hang`]), late ([`Fault::Delay`]), cut or replaced after the effect.
+    AfterEffect(Box<Fault>),
 }
 
 /// What goes wrong, where, and how often. Cheap to clone; all clones are one.
@@ -50,6 +53,8 @@ pub struct Faults(Arc<Mutex<Vec<Rule>>>);
 
 struct Rule {
     path_part: String,
+    /// Requests that pass before it begins.
+    spare: u32,
     /// `None` means for ever.
     left: Option<u32>,
     fault: Fault,
@@ -58,12 +63,22 @@ struct Rule {
 impl Faults {
     /// Misbehaves for the next `times` requests whose path contains `path_part` (the empty text is in every path).
     pub fn next(&self, path_part: &str, times: u32, fault: Fault) {
-        self.push(Rule { path_part: path_part.to_owned(), left: Some(times), fault });
+        self.push(Rule { path_part: path_part.to_owned(), spare: 0, left: Some(times), fault });
     }
 
     /// Misbehaves until [`Faults::clear`].
     pub fn always(&self, fault: Fault) {
-        self.push(Rule { path_part: String::new(), left: None, fault });
+        self.from_call(0, fault);
+    }
+
+    /// Misbehaves once: `call` requests from now on pass, whatever their path, and the next one does not.
+    pub fn at_call(&self, call: usize, fault: Fault) {
+        self.push(Rule { path_part: String::new(), spare: spare(call), left: Some(1), fault });
+    }
+
+    /// Misbehaves until [`Faults::clear`], but lets the first `call` requests pass.
+    pub fn from_call(&self, call: usize, fault: Fault) {
+        self.push(Rule { path_part: String::new(), spare: spare(call), left: None, fault });
     }
 
     /// Behaves again.
@@ -82,7 +97,12 @@ impl Faults {
     /// The fault for this request, oldest rule first.
     pub(super) fn due(&self, path: &str) -> Option<Fault> {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = rules.iter().position(|rule| path.contains(&rule.path_part))?;
+        let at = rules.iter_mut().position(|rule| {
+            let meant = path.contains(&rule.path_part);
+            let spared = meant && rule.spare > 0;
+            rule.spare -= u32::from(spared);
+            meant && !spared
+        })?;
         let fault = rules[at].fault.clone();
         if let Some(left) = &mut rules[at].left {
             *left = left.saturating_sub(1);
@@ -97,13 +117,27 @@ impl Faults {
 impl Fault {
     pub(super) async fn apply(self, request: Request, next: Next) -> Response {
         match self {
+            Self::AfterEffect(fault) => after_effect(*fault, request, next).await,
+            Self::CutMidBody | Self::Trickle(_) => self.answer(next.run(request).await).await,
+            Self::Delay(wait) => {
+                tokio::time::sleep(wait).await;
+                next.run(request).await
+            }
+            // The vendor never sees the request.
+            fault => fault.answer(Response::default()).await,
+        }
+    }
+
+    /// What the caller gets where the vendor itself would have answered `truth`.
+    async fn answer(self, truth: Response) -> Response {
+        match self {
             Self::Status(status) => (status_code(status), "out of order").into_response(),
             Self::StatusWithRetryAfter(status, seconds) => {
                 (status_code(status), [(header::RETRY_AFTER, seconds.to_string())], "later").into_response()
             }
             Self::Hang => std::future::pending().await,
-            Self::CutMidBody => cut(next.run(request).await).await,
-            Self::Trickle(pause) => trickle(next.run(request).await, pause).await,
+            Self::CutMidBody => cut(truth).await,
+            Self::Trickle(pause) => trickle(truth, pause).await,
             Self::Html => {
                 ([(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>Maintenance</title>").into_response()
             }
@@ -115,11 +149,28 @@ impl Fault {
             Self::GzipBomb => ([(header::CONTENT_ENCODING, "gzip")], bomb()).into_response(),
             Self::Delay(wait) => {
                 tokio::time::sleep(wait).await;
-                next.run(request).await
+                truth
             }
             Self::Body(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+            Self::AfterEffect(fault) => Box::pin(fault.answer(truth)).await,
         }
     }
+}
+
+/// The vendor's work is a task of its own: a caller that hangs up early does not undo it.
+async fn after_effect(fault: Fault, request: Request, next: Next) -> Response {
+    let truth = tokio::spawn(async move {
+        let (parts, body) = next.run(request).await.into_parts();
+        // Handlers that work while they answer are done once their body is.
+        let body = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap_or_default();
+        Response::from_parts(parts, Body::from(body))
+    });
+    let truth = truth.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    fault.answer(truth).await
+}
+
+fn spare(call: usize) -> u32 {
+    u32::try_from(call).unwrap_or(u32::MAX)
 }
 
 fn status_code(status: u16) -> StatusCode {
