@@ -6,10 +6,12 @@
 //! Invariant: a check that does not apply says so by a facet or by a written reason, never by silence.
 
 mod box_office;
+mod facet;
 mod network;
 mod probes;
 mod pull;
 mod push;
+mod screenings;
 mod settings;
 
 use std::any::Any;
@@ -19,8 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use passerelle_contract::{Adapter, AdapterError, BoxFuture, Context, Descriptor, Page, Pull, StockLine};
+use passerelle_contract::{Adapter, BoxFuture, Context, Descriptor};
 use serde_json::Value;
 
 use crate::simulator::{Logged, Simulator};
@@ -130,6 +131,22 @@ checks! {
     pull::two_pulls_give_the_same_rows,
     pull::every_row_left_behind_explains_itself,
     pull::a_dropped_pass_stops_its_work,
+    pull::a_pass_that_breaks_off_is_never_complete,
+    screenings::screenings_are_keyed_named_and_priced,
+    box_office::a_sale_gives_a_ticket_for_every_seat,
+    box_office::the_journal_is_written_right_before_the_sale,
+    box_office::nothing_is_sold_when_the_journal_fails,
+    box_office::every_refusal_is_named_and_sells_nothing,
+    box_office::remaining_is_the_truth,
+    box_office::a_failed_call_never_makes_a_booking_untrue,
+    box_office::a_sale_that_may_have_arrived_is_not_sent_again,
+    box_office::a_cancellation_frees_the_seats_and_may_be_repeated,
+    box_office::one_of_two_is_cancelled_as_promised,
+    box_office::an_unknown_ticket_frees_nothing,
+    box_office::a_failed_cancellation_is_never_taken_for_done,
+    box_office::a_lost_sale_is_never_called_unsold,
+    box_office::a_crowd_buys_each_place_once,
+    box_office::no_person_and_no_secret_shows_in_outcomes,
     network::a_faulty_vendor_gives_a_classed_error_in_time,
     network::a_vendor_that_is_down_is_transient,
     network::a_private_address_is_refused_unless_allowed,
@@ -235,33 +252,6 @@ impl Drop for CanaryFile {
     fn drop(&mut self) {
         let _gone_already = std::fs::remove_file(&self.0);
     }
-}
-
-/// Reads a whole pass, or its error, within the harness's patience.
-async fn read_pass(
-    harness: &dyn Harness,
-    adapter: &dyn Adapter,
-) -> Result<Result<Vec<Page<StockLine>>, AdapterError>, String> {
-    let Some(source) = adapter.stock() else { return Ok(Ok(Vec::new())) };
-    let mut pages = Vec::new();
-    let reading = async {
-        let mut pass = source.pull(Pull::default());
-        while let Some(page) = pass.next().await {
-            pages.push(page?);
-        }
-        Ok(())
-    };
-    let patience = harness.patience();
-    match tokio::time::timeout(patience, reading).await {
-        Ok(Ok(())) => Ok(Ok(pages)),
-        Ok(Err(error)) => Ok(Err(error)),
-        Err(_) => Err(format!("the pass did not end within {patience:?}")),
-    }
-}
-
-/// A pass that must be good.
-async fn read_good_pass(harness: &dyn Harness, adapter: &dyn Adapter) -> Result<Vec<Page<StockLine>>, String> {
-    read_pass(harness, adapter).await?.map_err(|error| format!("a healthy vendor cannot be read: {error}"))
 }
 
 fn ensure(good: bool, sentence: impl FnOnce() -> String) -> Outcome {

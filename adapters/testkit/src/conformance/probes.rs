@@ -2,13 +2,14 @@
 
 use passerelle_contract::{Probe, ProbeKind};
 
-use super::{Harness, Outcome, ensure, read_good_pass};
-use crate::simulator::Fault;
+use super::facet::{Facet, read_good_pass};
+use super::{Harness, Outcome, ensure};
+use crate::simulator::{Fault, Logged};
 
 pub(super) async fn probes_are_healthy_and_leave_no_trace(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
     let adapter = bench.connect(harness)?;
-    if adapter.stock().is_some() {
+    if Facet::of(adapter.as_ref()).next().is_some() {
         let kinds: Vec<ProbeKind> = adapter.probes().iter().map(|probe| probe.kind).collect();
         let enough = kinds.contains(&ProbeKind::Reach) && kinds.contains(&ProbeKind::ReadOne);
         ensure(enough, || format!("a source has at least reach and read-one, this one {kinds:?}"))?;
@@ -21,11 +22,15 @@ pub(super) async fn probes_are_healthy_and_leave_no_trace(harness: &dyn Harness)
         ensure(!probe.remedy.is_empty(), || format!("{name} has no remedy"))?;
     }
     if let Some(simulator) = &bench.simulator {
-        let changing = simulator.log().all().into_iter().find(|one| !matches!(one.method.as_str(), "GET" | "HEAD"));
+        let reads = |one: &Logged| matches!(one.method.as_str(), "GET" | "HEAD") || harness.signs_in(one);
+        let changing = simulator.log().all().into_iter().find(|one| !reads(one));
         ensure(changing.is_none(), || format!("a probe sent {changing:?}"))?;
     }
     // Real work goes on as if nobody had asked.
-    read_good_pass(harness, adapter.as_ref()).await.map(|_| ())
+    for facet in Facet::of(adapter.as_ref()) {
+        read_good_pass(harness, adapter.as_ref(), facet).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn probes_fail_with_a_code_when_the_vendor_is_broken(harness: &dyn Harness) -> Outcome {

@@ -1,0 +1,112 @@
+//! Every step of a booking failed in turn, in every way.
+
+use futures_util::{StreamExt as _, stream};
+use passerelle_contract::{BookOutcome, FindOutcome, Order};
+
+use super::super::{Harness, Outcome, ensure};
+use super::stage::{Attempt, Stage, Steps, doubts, faults, order};
+use crate::simulator::Fault;
+
+/// Broken bookings under way at once.
+const AT_ONCE: usize = 24;
+
+/// What goes wrong, and when.
+#[derive(Clone, Debug)]
+struct Break {
+    call: usize,
+    fault: Fault,
+    /// This call alone, or everything from it on.
+    once: bool,
+}
+
+pub(in super::super) async fn a_failed_call_never_makes_a_booking_untrue(harness: &dyn Harness) -> Outcome {
+    let Some(steps) = Steps::cold(harness).await? else { return Ok(()) };
+    let mut breaks = Vec::new();
+    for call in 0..steps.calls.len() {
+        breaks.extend(faults().into_iter().map(|fault| Break { call, fault, once: true }));
+        breaks.push(Break { call, fault: Fault::Status(503), once: false });
+    }
+    let bookings = breaks.into_iter().map(|one| one_broken_booking(harness, &steps, one));
+    all(bookings).await
+}
+
+async fn one_broken_booking(harness: &dyn Harness, steps: &Steps, broken: Break) -> Outcome {
+    let named = |why: String| format!("{broken:?} of {} (call {} sells): {why}", steps.calls.len(), steps.sells_at);
+    let Some(stage) = Stage::set(harness).await? else { return Ok(()) };
+    let order = order(&stage.orders().open, 2);
+    let faults = stage.simulator()?.faults();
+    if broken.once {
+        faults.at_call(broken.call, broken.fault.clone());
+    } else {
+        faults.from_call(broken.call, broken.fault.clone());
+    }
+    let attempt = stage.book(&order).await.map_err(named)?;
+    stage.simulator()?.faults().clear();
+    judge(&stage, &order, &attempt, &broken.fault).await.map_err(named)
+}
+
+/// Outcome against truth.
+async fn judge(stage: &Stage, order: &Order, attempt: &Attempt, fault: &Fault) -> Outcome {
+    let Attempt { outcome, sold, journal, .. } = attempt;
+    match outcome {
+        BookOutcome::Booked(sale) => {
+            attempt.judge_sale(order, sale)?;
+            // These tickets, and no others, are the sale.
+            stage.take_back(&sale.tickets).await?;
+            ensure(stage.sold(order) == 0, || "the tickets given are not those sold".to_owned())
+        }
+        BookOutcome::Refused(refusal) => {
+            // Only a plain "not here" may be part of a vendor's table of refusals.
+            ensure(*fault == Fault::Status(404), || format!("a doubt became {refusal:?}"))?;
+            ensure(*sold == 0, || format!("{refusal:?}, and {sold} seats are sold"))
+        }
+        BookOutcome::NotAttempted(error) => {
+            ensure(*sold == 0, || format!("{sold} seats are sold in spite of: {error}"))
+        }
+        BookOutcome::Unknown(suspicion) => {
+            let Some(written) = journal.last() else {
+                return Err(format!("Unknown, though nothing was ever about to be sold: {}", suspicion.error));
+            };
+            match stage.find(order, &written.trace).await? {
+                FindOutcome::NotSold => ensure(*sold == 0, || format!("NotSold, and {sold} seats are sold")),
+                FindOutcome::Sold(tickets) => {
+                    ensure(*sold == order.quantity && tickets.len() == order.quantity as usize, || {
+                        format!("found {} tickets; {sold} seats are sold", tickets.len())
+                    })
+                }
+                FindOutcome::Unclear(_) | FindOutcome::NotAsked(_) => Ok(()),
+            }
+        }
+    }
+}
+
+pub(in super::super) async fn a_sale_that_may_have_arrived_is_not_sent_again(harness: &dyn Harness) -> Outcome {
+    let Some(steps) = Steps::cold(harness).await? else { return Ok(()) };
+    let mut cases: Vec<(Fault, usize)> = doubts().into_iter().map(|fault| (fault, 1)).collect();
+    // Who is told to sign in again has sold nothing, and may ask once more.
+    cases.push((Fault::Status(401), 2));
+    let sendings = cases.into_iter().map(|(fault, most)| one_sending(harness, &steps, fault, most));
+    all(sendings).await
+}
+
+async fn one_sending(harness: &dyn Harness, steps: &Steps, fault: Fault, most: usize) -> Outcome {
+    let Some(stage) = Stage::set(harness).await? else { return Ok(()) };
+    stage.simulator()?.faults().at_call(steps.sells_at, fault.clone());
+    let attempt = stage.book(&order(&stage.orders().open, 2)).await.map_err(|why| format!("{fault:?}: {why}"))?;
+    let Some(selling) = attempt.calls.get(steps.sells_at) else {
+        return Err(format!("{fault:?}: the sale was not sent; a healthy booking sends it at call {}", steps.sells_at));
+    };
+    let same = |call: &&_| {
+        let call: &crate::simulator::Logged = call;
+        call.method == selling.method && call.path == selling.path
+    };
+    let sent = attempt.calls.iter().skip(steps.sells_at).filter(same).count();
+    ensure(sent <= most, || format!("{fault:?}: {} {} was sent {sent} times", selling.method, selling.path))?;
+    let written = attempt.journal.len();
+    ensure(sent <= written, || format!("{fault:?}: sent {sent} times, the journal was written {written} times"))
+}
+
+async fn all(checks: impl Iterator<Item = impl Future<Output = Outcome>>) -> Outcome {
+    let outcomes: Vec<Outcome> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+    outcomes.into_iter().collect()
+}

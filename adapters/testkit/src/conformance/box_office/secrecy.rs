@@ -1,0 +1,80 @@
+//! Who booked, and with which key, is nobody's business but the vendor's.
+
+use std::fmt::Write as _;
+
+use futures_util::future::join_all;
+use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, FindOutcome, Holder};
+use serde_json::Value;
+
+use super::super::network::everything;
+use super::super::{CANARY, CanaryFile, Harness, Outcome, ensure, with_secret};
+use super::stage::{Stage, garbage, order};
+use crate::simulator::Fault;
+
+/// What must not be seen again.
+const PERSON: [&str; 5] = ["Zebulonne", "Quichenotte", "zq.zebra@example.com", "2007-03-17", "+33199007711"];
+
+pub(in super::super) async fn no_person_and_no_secret_shows_in_outcomes(harness: &dyn Harness) -> Outcome {
+    let file = CanaryFile::new()?;
+    let over = harness.secret_setting().map(|(_, over)| with_secret(&over, &file.place()));
+    let faults = [
+        None,
+        Some(Fault::Status(400)),
+        Some(Fault::Status(401)),
+        Some(Fault::Status(500)),
+        Some(Fault::Html),
+        Some(garbage()),
+        Some(Fault::CutMidBody),
+    ];
+    let looks = faults.iter().flat_map(|fault| [(fault, None), (fault, over.as_ref())]);
+    join_all(looks.map(|(fault, over)| one_look(harness, fault.as_ref(), over))).await.into_iter().collect()
+}
+
+async fn one_look(harness: &dyn Harness, fault: Option<&Fault>, over: Option<&Value>) -> Outcome {
+    let stage = match over {
+        Some(over) => Stage::set_with(harness, over).await?,
+        None => Stage::set(harness).await?,
+    };
+    let Some(stage) = stage else { return Ok(()) };
+    let [first_name, last_name, email, birth_date, phone] = PERSON.map(str::to_owned);
+    let mut order = order(&stage.orders().open, 2);
+    order.holder = Some(Holder { first_name, last_name, email, birth_date, phone: Some(phone) });
+    if let Some(fault) = fault {
+        stage.simulator()?.faults().always(fault.clone());
+    }
+    let mut shown = String::new();
+    let attempt = stage.book(&order).await?;
+    shown += &told(&attempt.outcome);
+    for written in &attempt.journal {
+        shown += &written.trace;
+        shown += &match stage.find(&order, &written.trace).await? {
+            FindOutcome::NotAsked(error) => everything(&error),
+            other => format!("{other:?}"),
+        };
+    }
+    if let BookOutcome::Booked(sale) = &attempt.outcome {
+        stage.simulator()?.faults().always(Fault::Status(500));
+        for outcome in stage.cancel(&sale.tickets).await? {
+            shown += &match &outcome {
+                CancelOutcome::NotAttempted(error) | CancelOutcome::Unknown(error) => everything(error),
+                other => format!("{other:?}"),
+            };
+        }
+    }
+    let leak = PERSON.into_iter().chain([CANARY]).find(|secret| shown.contains(secret));
+    ensure(leak.is_none(), || format!("{fault:?}: `{}` shows in: {shown}", leak.unwrap_or_default()))
+}
+
+/// All that an outcome can print.
+fn told(outcome: &BookOutcome) -> String {
+    let chain: Option<&AdapterError> = match outcome {
+        BookOutcome::NotAttempted(error) => Some(error),
+        BookOutcome::Unknown(suspicion) => Some(&suspicion.error),
+        BookOutcome::Booked(_) | BookOutcome::Refused(_) => None,
+    };
+    let mut shown = format!("{outcome:?} ");
+    if let Some(error) = chain {
+        let _infallible = write!(shown, "{}", everything(error));
+    }
+    shown
+}
