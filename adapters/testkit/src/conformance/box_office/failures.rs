@@ -8,7 +8,7 @@ use super::stage::{Attempt, Stage, Steps, doubts, faults, order};
 use crate::simulator::Fault;
 
 /// Broken bookings under way at once.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 12;
 
 /// What goes wrong, and when.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ async fn one_lost_sale(harness: &dyn Harness, steps: &Steps, fault: Fault) -> Ou
     let Some(mut stage) = Stage::set(harness).await? else { return Ok(()) };
     let template = stage.orders().open.clone();
     // Somebody else buys before and gives back after, so that the show counts as many seats as if nothing had been sold.
-    let (others, _) = stage.sell(&order(&template, 1)).await?;
+    let (others, _) = stage.sell(&order(&template, 2)).await?;
     let mine = order(&template, 2);
     stage.simulator()?.faults().at_call(steps.sells_at, fault.clone());
     let attempt = stage.book(&mine).await.map_err(named)?;

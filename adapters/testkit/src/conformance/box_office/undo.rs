@@ -8,7 +8,7 @@ use super::stage::{Stage, faults, order};
 use crate::simulator::Fault;
 
 /// Broken cancellations under way at once.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 12;
 
 pub(in super::super) async fn a_cancellation_frees_the_seats_and_may_be_repeated(harness: &dyn Harness) -> Outcome {
     let Some(mut stage) = Stage::set(harness).await? else { return Ok(()) };
