@@ -212,3 +212,20 @@ fn packed_zeros() -> Vec<u8> {
     let filled = (0..BOMB_BYTES / 65_536).try_for_each(|_| packer.write_all(&[b' '; 65_536]));
     filled.and_then(|()| packer.finish()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_the_call_it_is_meant_for() {
+        let faults = Faults::default();
+        faults.at_call(1, Fault::Html);
+        faults.next("/sale", 1, Fault::Hang);
+        let due: Vec<_> = ["/show", "/show", "/show", "/sale", "/sale"].map(|path| faults.due(path)).into();
+        assert_eq!(due, [None, Some(Fault::Html), None, Some(Fault::Hang), None]);
+        faults.from_call(1, Fault::Status(500));
+        let due: Vec<_> = (0..3).map(|_| faults.due("/")).collect();
+        assert_eq!(due, [None, Some(Fault::Status(500)), Some(Fault::Status(500))]);
+    }
+}

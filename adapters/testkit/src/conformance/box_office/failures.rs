@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use passerelle_contract::{BookOutcome, FindOutcome, Order};
 
 use super::super::{Harness, Outcome, ensure};
-use super::stage::{Attempt, Stage, Steps, doubts, faults, order};
+use super::stage::{Attempt, Stage, Steps, after, doubts, faults, order};
 use crate::simulator::Fault;
 
 /// Broken bookings under way at once.
@@ -26,8 +26,15 @@ pub(in super::super) async fn a_failed_call_never_makes_a_booking_untrue(harness
         breaks.extend(faults().into_iter().map(|fault| Break { call, fault, once: true }));
         breaks.push(Break { call, fault: Fault::Status(503), once: false });
     }
+    breaks.extend(senseless().into_iter().map(|fault| Break { call: steps.sells_at, fault, once: true }));
     let bookings = breaks.into_iter().map(|one| one_broken_booking(harness, &steps, one));
     all(bookings).await
+}
+
+/// Good JSON that says nothing about a sale. Asked of the sale alone: elsewhere "nothing" may be an answer.
+fn senseless() -> Vec<Fault> {
+    let bodies = ["{}", "[]", "null", ""].map(|text| Fault::Body(text.to_owned()));
+    bodies.iter().cloned().chain(bodies.iter().cloned().map(after)).collect()
 }
 
 async fn one_broken_booking(harness: &dyn Harness, steps: &Steps, broken: Break) -> Outcome {
@@ -96,11 +103,8 @@ async fn one_sending(harness: &dyn Harness, steps: &Steps, fault: Fault, most: u
     let Some(selling) = attempt.calls.get(steps.sells_at) else {
         return Err(format!("{fault:?}: the sale was not sent; a healthy booking sends it at call {}", steps.sells_at));
     };
-    let same = |call: &&_| {
-        let call: &crate::simulator::Logged = call;
-        call.method == selling.method && call.path == selling.path
-    };
-    let sent = attempt.calls.iter().skip(steps.sells_at).filter(same).count();
+    let since = attempt.calls.iter().skip(steps.sells_at);
+    let sent = since.filter(|call| call.method == selling.method && call.path == selling.path).count();
     ensure(sent <= most, || format!("{fault:?}: {} {} was sent {sent} times", selling.method, selling.path))?;
     let written = attempt.journal.len();
     ensure(sent <= written, || format!("{fault:?}: sent {sent} times, the journal was written {written} times"))
