@@ -19,9 +19,11 @@ fn row(id: &str, title: &str, adapter: &dyn Adapter) -> String {
     let mark = |can: bool| if can { "yes" } else { "–" };
     let simulated = SIMULATORS.iter().any(|(simulated, _)| *simulated == id);
     format!(
-        "| `{id}` | {title} | {} | {} | {} |\n",
+        "| `{id}` | {title} | {} | {} | {} | {} | {} |\n",
         mark(adapter.stock().is_some()),
         mark(adapter.push_intake().is_some()),
+        mark(adapter.screenings().is_some()),
+        mark(adapter.box_office().is_some()),
         mark(simulated)
     )
 }
@@ -30,7 +32,8 @@ fn row(id: &str, title: &str, adapter: &dyn Adapter) -> String {
 fn the_capability_table_is_what_the_facets_say() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "t").unwrap();
-    let mut table = "| Adapter | | pulls stock | takes posted stock | simulator |\n|---|---|---|---|---|\n".to_owned();
+    let head = "| Adapter | | pulls stock | takes posted stock | screenings | sells seats | simulator |";
+    let mut table = format!("{head}\n|---|---|---|---|---|---|---|\n");
     for descriptor in ADAPTERS {
         let context = Context { base_dir: folder.path().into(), ..Context::default() };
         let adapter = (descriptor.connect)(&settings(descriptor.id), context).unwrap();
