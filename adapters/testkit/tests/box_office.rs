@@ -70,6 +70,9 @@ const CAUGHT: &[(Flaw, &str, &str)] = &[
     (Flaw::TellsTheStoreWhoBooked, "no_person_and_no_secret_shows_in_outcomes", "zq.zebra@example.com"),
     (Flaw::SwallowsAMissingCollection, "a_pass_that_breaks_off_is_never_complete", "the pass ends with"),
     (Flaw::StatesUnknownAsZero, "screenings_are_keyed_named_and_priced", "an unknown duration is `None`"),
+    (Flaw::PromisesWholeSales, "one_of_two_is_cancelled_as_promised", "1 seats are still sold, not 0"),
+    (Flaw::PrintsOneSeatForAll, "a_crowd_buys_each_place_once", "the seat Some(\"A1\") was sold twice"),
+    (Flaw::LooksForEver, "a_lost_sale_is_never_called_unsold", "find did not end within"),
 ];
 
 /// Flaws looked for at once.

@@ -36,7 +36,7 @@ pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn 
 
 async fn one_fault(harness: &dyn Harness, fault: Fault, classes: &[Class]) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     let Some(simulator) = &bench.simulator else { return Ok(()) };
     simulator.faults().always(fault.clone());
     for facet in Facet::of(adapter.as_ref()) {
@@ -55,7 +55,7 @@ pub(super) async fn a_vendor_that_is_down_is_transient(harness: &dyn Harness) ->
         return Ok(());
     }
     let mut bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     if bench.simulator.take().is_none() {
         return Ok(());
     }
@@ -80,7 +80,7 @@ pub(super) async fn a_private_address_is_refused_unless_allowed(harness: &dyn Ha
     // The loopback range has many addresses; the settings name one and the vendor sends us to another.
     let Some(simulator) = &bench.simulator else { return Ok(()) };
     simulator.faults().always(Fault::Redirect("http://127.0.0.2:9/".to_owned()));
-    let Ok(adapter) = (harness.descriptor().connect)(&bench.settings, bench.context.clone()) else { return Ok(()) };
+    let Ok(adapter) = bench.try_connect(harness, &bench.settings).await? else { return Ok(()) };
     for facet in Facet::of(adapter.as_ref()) {
         match read_pass(harness, adapter.as_ref(), facet).await? {
             // An adapter whose first call is an effect (a sign-in) follows no redirect at all. Whoever follows this one
@@ -106,7 +106,7 @@ pub(super) async fn no_secret_shows_in_errors_or_evidence(harness: &dyn Harness)
 
 async fn one_look_for_the_secret(harness: &dyn Harness, fault: Option<Fault>, over: Value) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect_with(harness, &bench.settings_with(&over))?;
+    let adapter = bench.connect_with(harness, &bench.settings_with(&over)).await?;
     if let (Some(fault), Some(simulator)) = (fault, &bench.simulator) {
         simulator.faults().always(fault);
     }

@@ -8,7 +8,7 @@ use crate::simulator::{Fault, Logged};
 
 pub(super) async fn probes_are_healthy_and_leave_no_trace(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     if Facet::of(adapter.as_ref()).next().is_some() {
         let kinds: Vec<ProbeKind> = adapter.probes().iter().map(|probe| probe.kind).collect();
         let enough = kinds.contains(&ProbeKind::Reach) && kinds.contains(&ProbeKind::ReadOne);
@@ -45,7 +45,7 @@ pub(super) async fn probes_fail_with_a_code_when_the_vendor_is_broken(harness: &
     ];
     for (fault, failing) in broken {
         let bench = harness.bench().await;
-        let adapter = bench.connect(harness)?;
+        let adapter = bench.connect(harness).await?;
         let Some(simulator) = &bench.simulator else { return Ok(()) };
         simulator.faults().always(fault.clone());
         for probe in adapter.probes() {

@@ -20,7 +20,7 @@ const BROKEN_AT_ONCE: usize = 8;
 
 pub(super) async fn only_the_last_page_carries_the_end_and_pages_are_bounded(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     for facet in Facet::of(adapter.as_ref()) {
         let pages = read_good_pass(harness, adapter.as_ref(), facet).await?;
         let ends: Vec<bool> = pages.iter().map(|page| page.end.is_some()).collect();
@@ -37,7 +37,7 @@ pub(super) async fn only_the_last_page_carries_the_end_and_pages_are_bounded(har
 
 pub(super) async fn two_pulls_give_the_same_rows(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     for facet in Facet::of(adapter.as_ref()) {
         let first = rows(read_good_pass(harness, adapter.as_ref(), facet).await?);
         let second = rows(read_good_pass(harness, adapter.as_ref(), facet).await?);
@@ -48,7 +48,7 @@ pub(super) async fn two_pulls_give_the_same_rows(harness: &dyn Harness) -> Outco
 
 pub(super) async fn every_row_left_behind_explains_itself(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     for facet in Facet::of(adapter.as_ref()) {
         for row in rows(read_good_pass(harness, adapter.as_ref(), facet).await?) {
             let Row::Poison(error) = row else { continue };
@@ -64,7 +64,7 @@ pub(super) async fn every_row_left_behind_explains_itself(harness: &dyn Harness)
 
 pub(super) async fn a_dropped_pass_stops_its_work(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     let Some(simulator) = &bench.simulator else { return Ok(()) };
     for facet in Facet::of(adapter.as_ref()) {
         let Some(mut pass) = facet.pull(adapter.as_ref()) else { continue };
@@ -84,7 +84,7 @@ pub(super) async fn a_pass_that_breaks_off_is_never_complete(harness: &dyn Harne
         return Ok(());
     }
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     let Some(simulator) = &bench.simulator else { return Ok(()) };
     let mut broken = Vec::new();
     for facet in Facet::of(adapter.as_ref()) {
@@ -106,7 +106,7 @@ pub(super) async fn a_pass_that_breaks_off_is_never_complete(harness: &dyn Harne
 /// From that call on everything fails, so no retry helps. What the vendor did not show must not pass for gone.
 async fn one_broken_pass(harness: &dyn Harness, facet: Facet, call: usize, fault: Fault) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     let Some(simulator) = &bench.simulator else { return Ok(()) };
     simulator.faults().from_call(call, fault.clone());
     let Ok(pages) = read_pass(harness, adapter.as_ref(), facet).await? else { return Ok(()) };

@@ -6,7 +6,7 @@ use super::{Harness, MAX_PAGE_ROWS, Outcome, ensure};
 
 pub(super) async fn a_push_intake_is_pure_and_knows_its_token(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     let Some(intake) = adapter.push_intake() else { return Ok(()) };
     let sample = bench.push.as_ref().ok_or("the harness gives no sample to push")?;
     knows_its_token(intake, &sample.token)?;

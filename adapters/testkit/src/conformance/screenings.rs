@@ -24,7 +24,7 @@ const SANE_PLACES: u32 = 20_000;
 
 pub(super) async fn screenings_are_keyed_named_and_priced(harness: &dyn Harness) -> Outcome {
     let bench = harness.bench().await;
-    let adapter = bench.connect(harness)?;
+    let adapter = bench.connect(harness).await?;
     if adapter.screenings().is_none() {
         return Ok(());
     }

@@ -33,6 +33,9 @@ pub(crate) enum Flaw {
     TellsTheStoreWhoBooked,
     SwallowsAMissingCollection,
     StatesUnknownAsZero,
+    PromisesWholeSales,
+    PrintsOneSeatForAll,
+    LooksForEver,
 }
 
 pub(crate) const FLAWS: &[Flaw] = &[
@@ -52,6 +55,9 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw::TellsTheStoreWhoBooked,
     Flaw::SwallowsAMissingCollection,
     Flaw::StatesUnknownAsZero,
+    Flaw::PromisesWholeSales,
+    Flaw::PrintsOneSeatForAll,
+    Flaw::LooksForEver,
 ];
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
@@ -223,7 +229,11 @@ impl Wired {
         let body = serde_json::from_slice::<Value>(&answer.body);
         match (answer.status, body) {
             (201, Ok(sale)) if barcodes(&sale).len() == order.quantity as usize => {
-                BookOutcome::Booked(Sale { tickets: barcodes(&sale), remaining: number(&sale["left"]) })
+                let mut tickets = barcodes(&sale);
+                if self.flaw == Flaw::PrintsOneSeatForAll {
+                    tickets.iter_mut().for_each(|ticket| ticket.seat = Some("A1".to_owned()));
+                }
+                BookOutcome::Booked(Sale { tickets, remaining: number(&sale["left"]) })
             }
             (409, Ok(short)) if short["left"].is_u64() => match too_few(number(&short["left"]), order.quantity) {
                 Some(refusal) => BookOutcome::Refused(refusal),
@@ -267,7 +277,7 @@ impl BoxOffice for Wired {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: true,
-            cancels: CancelUnit::Ticket,
+            cancels: if self.flaw == Flaw::PromisesWholeSales { CancelUnit::Sale } else { CancelUnit::Ticket },
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: Duration::from_millis(500),
         }
@@ -284,6 +294,9 @@ impl BoxOffice for Wired {
 
     fn find<'a>(&'a self, order: &'a Order, trace: &'a str, deadline: Deadline) -> BoxFuture<'a, FindOutcome> {
         Box::pin(async move {
+            if self.flaw == Flaw::LooksForEver {
+                std::future::pending::<()>().await;
+            }
             if self.flaw == Flaw::FindsByCounting
                 && let Some(found) = self.find_by_counting(order, trace, deadline).await
             {

@@ -31,7 +31,7 @@ async fn one_lost_sale(harness: &dyn Harness, steps: &Steps, fault: Fault) -> Ou
     stage.take_back(&others.tickets).await.map_err(named)?;
     let lost = Lost { order: &mine, trace: &written.trace, sold: attempt.sold };
     lost.look(&stage, None).await.map_err(named)?;
-    stage.restart(harness)?;
+    stage.restart(harness).await?;
     lost.look(&stage, None).await.map_err(|why| named(format!("after a restart: {why}")))?;
     for trouble in [Fault::Status(500), Fault::Status(401), Fault::Html, garbage(), Fault::CutMidBody, Fault::Hang] {
         lost.look(&stage, Some(trouble)).await.map_err(named)?;

@@ -60,14 +60,14 @@ impl Stage {
     /// A fresh one; `None` when the adapter does not sell.
     pub(super) async fn set(harness: &dyn Harness) -> Result<Option<Self>, String> {
         let Some(cinema) = harness.box_office().await else {
-            let sells = harness.bench().await.connect(harness)?.box_office().is_some();
+            let sells = harness.bench().await.connect(harness).await?.box_office().is_some();
             return if sells {
                 Err("the adapter sells and the harness gives no box office".to_owned())
             } else {
                 Ok(None)
             };
         };
-        let adapter = cinema.bench.connect(harness)?;
+        let adapter = cinema.bench.connect(harness).await?;
         let stage = Self { cinema, adapter };
         stage.office()?;
         ensure(stage.simulator()?.log().is_empty(), || "the harness's vendor was called before the check".to_owned())?;
@@ -77,13 +77,13 @@ impl Stage {
     /// A fresh one with these settings laid over the good ones.
     pub(super) async fn set_with(harness: &dyn Harness, over: &serde_json::Value) -> Result<Option<Self>, String> {
         let Some(mut stage) = Self::set(harness).await? else { return Ok(None) };
-        stage.adapter = stage.cinema.bench.connect_with(harness, &stage.cinema.bench.settings_with(over))?;
+        stage.adapter = stage.cinema.bench.connect_with(harness, &stage.cinema.bench.settings_with(over)).await?;
         Ok(Some(stage))
     }
 
     /// The same cinema in front of an adapter that remembers nothing, as after a restart.
-    pub(super) fn restart(&mut self, harness: &dyn Harness) -> Outcome {
-        self.adapter = self.cinema.bench.connect(harness)?;
+    pub(super) async fn restart(&mut self, harness: &dyn Harness) -> Outcome {
+        self.adapter = self.cinema.bench.connect(harness).await?;
         Ok(())
     }
 

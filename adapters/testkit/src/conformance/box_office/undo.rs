@@ -21,7 +21,7 @@ pub(in super::super) async fn a_cancellation_frees_the_seats_and_may_be_repeated
     ensure(first.iter().all(is_void), || format!("all are cancelled, and it says {first:?}"))?;
     for restarted in [false, true] {
         if restarted {
-            stage.restart(harness)?;
+            stage.restart(harness).await?;
         }
         let again = stage.cancel(&sale.tickets).await?;
         ensure(again.iter().all(is_void), || format!("cancelled again (restarted: {restarted}): {again:?}"))?;
@@ -64,7 +64,7 @@ pub(in super::super) async fn an_unknown_ticket_frees_nothing(harness: &dyn Harn
 pub(in super::super) async fn a_failed_cancellation_is_never_taken_for_done(harness: &dyn Harness) -> Outcome {
     let Some(mut stage) = Stage::set(harness).await? else { return Ok(()) };
     let (sale, _) = stage.sell(&order(&stage.orders().open, 2)).await?;
-    stage.restart(harness)?;
+    stage.restart(harness).await?;
     let before = stage.simulator()?.log().len();
     stage.take_back(&sale.tickets).await?;
     let calls = stage.simulator()?.log().len() - before;
@@ -81,7 +81,7 @@ async fn one_broken_cancellation(harness: &dyn Harness, call: usize, fault: Faul
     let order = order(&stage.orders().open, 2);
     let (sale, _) = stage.sell(&order).await?;
     // As after a restart: the sign-in is a step too.
-    stage.restart(harness)?;
+    stage.restart(harness).await?;
     stage.simulator()?.faults().at_call(call, fault.clone());
     let outcomes = stage.cancel(&sale.tickets).await.map_err(named)?;
     stage.simulator()?.faults().clear();
@@ -90,7 +90,7 @@ async fn one_broken_cancellation(harness: &dyn Harness, call: usize, fault: Faul
     // Twice more, the second time as another process.
     let again = stage.cancel(&sale.tickets).await.map_err(named)?;
     judge(&again, stage.sold(&order), &fault).map_err(named)?;
-    stage.restart(harness)?;
+    stage.restart(harness).await?;
     stage.take_back(&sale.tickets).await.map_err(named)?;
     let sold = stage.sold(&order);
     ensure(sold == 0, || named(format!("{sold} seats are still sold after all repetitions")))
