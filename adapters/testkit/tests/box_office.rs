@@ -9,7 +9,7 @@ mod playhouse {
 
 use futures_util::{StreamExt as _, stream};
 use passerelle_contract::{BoxFuture, Context, Descriptor};
-use passerelle_testkit::conformance::{Bench, BoxOfficeBench, CHECKS, Harness};
+use passerelle_testkit::conformance::{Bench, BoxOfficeBench, CANARY, CHECKS, Harness};
 use passerelle_testkit::simulator::Simulator as _;
 use playhouse::adapter::{DESCRIPTOR, FLAWS, Flaw};
 use playhouse::vendor::Playhouse;
@@ -46,6 +46,10 @@ impl Harness for Made {
     fn wrong_settings(&self) -> Vec<(Value, &'static str)> {
         vec![(json!({ "url": "no address" }), "url")]
     }
+
+    fn secret_setting(&self) -> Option<(&'static str, Value)> {
+        Some(("token", json!({ "token": CANARY })))
+    }
 }
 
 mod right {
@@ -68,6 +72,7 @@ const CAUGHT: &[(Flaw, &str, &str)] = &[
     (Flaw::FindsNothingInTrouble, "a_lost_sale_is_never_called_unsold", "NotSold; in truth 2 seats are sold"),
     (Flaw::ReadsTroubleAsSoldOut, "remaining_is_the_truth", "is read as Ok(0) places"),
     (Flaw::TellsTheStoreWhoBooked, "no_person_and_no_secret_shows_in_outcomes", "zq.zebra@example.com"),
+    (Flaw::RepeatsTheToken, "no_person_and_no_secret_shows_in_outcomes", CANARY),
     (Flaw::SwallowsAMissingCollection, "a_pass_that_breaks_off_is_never_complete", "the pass ends with"),
     (Flaw::StatesUnknownAsZero, "screenings_are_keyed_named_and_priced", "an unknown duration is `None`"),
     (Flaw::PromisesWholeSales, "one_of_two_is_cancelled_as_promised", "1 seats are still sold, not 0"),

@@ -11,6 +11,8 @@ use passerelle_contract::{
     SettingsError, Showtime, Source, Starts, Suspicion, Tariff, Ticket,
 };
 use passerelle_kit::http::{Act, Answer, Client, Config, Get, NotAnswered, Verb};
+use passerelle_kit::secret::SecretRef;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -31,6 +33,7 @@ pub(crate) enum Flaw {
     ReadsTroubleAsSoldOut,
     CallsALostSaleNotAttempted,
     TellsTheStoreWhoBooked,
+    RepeatsTheToken,
     SwallowsAMissingCollection,
     StatesUnknownAsZero,
     PromisesWholeSales,
@@ -53,6 +56,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw::ReadsTroubleAsSoldOut,
     Flaw::CallsALostSaleNotAttempted,
     Flaw::TellsTheStoreWhoBooked,
+    Flaw::RepeatsTheToken,
     Flaw::SwallowsAMissingCollection,
     Flaw::StatesUnknownAsZero,
     Flaw::PromisesWholeSales,
@@ -65,7 +69,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Playhouse",
     sector: Sector::Cinema,
     summary: "Proves the suite.",
-    settings_schema: || json!({ "properties": { "url": {}, "flaw": {} } }),
+    settings_schema: || json!({ "properties": { "url": {}, "token": {}, "flaw": {} } }),
     limits: Limits { concurrent_requests: 4, shortest_interval_seconds: 0 },
     connect,
 };
@@ -82,7 +86,7 @@ struct Wired {
 
 fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError> {
     for (name, _) in settings.as_object().into_iter().flatten() {
-        if !["url", "flaw"].contains(&name.as_str()) {
+        if !["url", "token", "flaw"].contains(&name.as_str()) {
             return Err(SettingsError::one(name, "there is no such setting"));
         }
     }
@@ -92,6 +96,13 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
     let flaw = FLAWS.iter().find(named).copied().unwrap_or(Flaw::None);
     let mut config = Config::new(base.clone(), &context);
     config.concurrency = 4;
+    if let Some(place) = settings.get("token") {
+        // serde's own text repeats what was written.
+        let place = SecretRef::deserialize(place).map_err(|_| SettingsError::one("token", "write { file = … }"))?;
+        let token =
+            place.resolve(&context.base_dir).map_err(|problem| SettingsError::one("token", problem.to_string()))?;
+        config.authorization = Some(token);
+    }
     config.request_timeout = TIMEOUT;
     config.total_timeout = 2 * TIMEOUT;
     let http = Client::new(config).map_err(|error| SettingsError::one("url", error.to_string()))?;
@@ -220,9 +231,15 @@ impl Wired {
             Ok(answer) => answer,
             Err(NotAnswered::NotSent(error)) => return Err(error),
             Err(NotAnswered::Unknown(error)) if self.flaw == Flaw::CallsALostSaleNotAttempted => return Err(error),
-            Err(NotAnswered::Unknown(error)) => return Ok(unknown(error)),
+            Err(NotAnswered::Unknown(error)) => return Ok(self.unknown(error)),
         };
         Ok(self.sold(order, &answer))
+    }
+
+    fn unknown(&self, error: AdapterError) -> BookOutcome {
+        let token = self.http.config().authorization.as_ref().filter(|_| self.flaw == Flaw::RepeatsTheToken);
+        let context = token.map_or_else(|| error.context.clone(), |token| token.expose().to_owned());
+        BookOutcome::Unknown(Suspicion { error: AdapterError { context, ..error }, tickets: Vec::new() })
     }
 
     fn sold(&self, order: &Order, answer: &Answer) -> BookOutcome {
@@ -237,10 +254,10 @@ impl Wired {
             }
             (409, Ok(short)) if short["left"].is_u64() => match too_few(number(&short["left"]), order.quantity) {
                 Some(refusal) => BookOutcome::Refused(refusal),
-                None => unknown(answer.refused()),
+                None => self.unknown(answer.refused()),
             },
             (_, Err(_)) if self.flaw == Flaw::SaysSoldOutOnGarbage => BookOutcome::Refused(Refusal::SoldOut),
-            _ => unknown(answer.refused()),
+            _ => self.unknown(answer.refused()),
         }
     }
 
@@ -249,10 +266,6 @@ impl Wired {
         let now = self.show(order, deadline).await.ok()??["left"].as_u64()?;
         (now >= before).then_some(FindOutcome::NotSold)
     }
-}
-
-fn unknown(error: AdapterError) -> BookOutcome {
-    BookOutcome::Unknown(Suspicion { error, tickets: Vec::new() })
 }
 
 fn too_few(left: u32, wanted: u32) -> Option<Refusal> {

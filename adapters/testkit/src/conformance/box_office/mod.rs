@@ -38,8 +38,8 @@ pub struct BoxOfficeBench {
     pub truth: Box<dyn Truth>,
 }
 
-/// Orders for shows of one cinema, each for one seat at its true price unless said otherwise, with a holder. The checks
-/// change quantity and reference. All keys are what `screenings()` states (or once stated) for these shows.
+/// Orders for shows of one cinema, each at its true price unless said otherwise. The checks set reference, quantity and
+/// holder. All keys are what `screenings()` states (or once stated) for these shows.
 #[derive(Clone, Debug)]
 pub struct Orders {
     /// A show of tomorrow or later with at least 20 places, none of them sold by pass Culture yet.

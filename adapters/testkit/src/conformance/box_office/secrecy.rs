@@ -3,16 +3,13 @@
 use std::fmt::Write as _;
 
 use futures_util::future::join_all;
-use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, FindOutcome, Holder};
+use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, FindOutcome};
 use serde_json::Value;
 
 use super::super::network::everything;
 use super::super::{CANARY, CanaryFile, Harness, Outcome, ensure, with_secret};
-use super::stage::{Stage, garbage, order};
+use super::stage::{PERSON, Stage, Steps, garbage, order};
 use crate::simulator::Fault;
-
-/// What must not be seen again.
-const PERSON: [&str; 5] = ["Zebulonne", "Quichenotte", "zq.zebra@example.com", "2007-03-17", "+33199007711"];
 
 pub(in super::super) async fn no_person_and_no_secret_shows_in_outcomes(harness: &dyn Harness) -> Outcome {
     let file = CanaryFile::new()?;
@@ -26,21 +23,23 @@ pub(in super::super) async fn no_person_and_no_secret_shows_in_outcomes(harness:
         Some(garbage()),
         Some(Fault::CutMidBody),
     ];
-    let looks = faults.iter().flat_map(|fault| [(fault, None), (fault, over.as_ref())]);
-    join_all(looks.map(|(fault, over)| one_look(harness, fault.as_ref(), over))).await.into_iter().collect()
+    let Some(steps) = Steps::cold(harness).await? else { return Ok(()) };
+    // From the first call on, and from the sale on.
+    let calls = faults.iter().flat_map(|fault| [(fault, 0), (fault, steps.sells_at)]);
+    let looks = calls.flat_map(|(fault, call)| [(fault, call, None), (fault, call, over.as_ref())]);
+    let looks = looks.map(|(fault, call, over)| one_look(harness, fault.as_ref(), call, over));
+    join_all(looks).await.into_iter().collect()
 }
 
-async fn one_look(harness: &dyn Harness, fault: Option<&Fault>, over: Option<&Value>) -> Outcome {
+async fn one_look(harness: &dyn Harness, fault: Option<&Fault>, call: usize, over: Option<&Value>) -> Outcome {
     let stage = match over {
         Some(over) => Stage::set_with(harness, over).await?,
         None => Stage::set(harness).await?,
     };
     let Some(stage) = stage else { return Ok(()) };
-    let [first_name, last_name, email, birth_date, phone] = PERSON.map(str::to_owned);
-    let mut order = order(&stage.orders().open, 2);
-    order.holder = Some(Holder { first_name, last_name, email, birth_date, phone: Some(phone) });
+    let order = order(&stage.orders().open, 2);
     if let Some(fault) = fault {
-        stage.simulator()?.faults().always(fault.clone());
+        stage.simulator()?.faults().from_call(call, fault.clone());
     }
     let mut shown = String::new();
     let attempt = stage.book(&order).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use passerelle_contract::{
     Adapter, AdapterError, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline, FindOutcome,
-    Journal, Order, Reference, Sale, Ticket,
+    Holder, Journal, Order, Reference, Sale, Ticket,
 };
 
 use super::super::{Harness, Outcome, ensure};
@@ -286,7 +286,10 @@ impl Steps {
     }
 }
 
-/// The order for that many seats, with a reference of its own.
+/// Who books. None of it must be seen again in anything that an adapter says.
+pub(super) const PERSON: [&str; 5] = ["Zebulonne", "Quichenotte", "zq.zebra@example.com", "2007-03-17", "+33199007711"];
+
+/// The order for that many seats, with a reference of its own and somebody who books.
 pub(super) fn order(template: &Order, quantity: u32) -> Order {
     const SYMBOLS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ234567";
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -298,7 +301,9 @@ pub(super) fn order(template: &Order, quantity: u32) -> Order {
             char::from(SYMBOLS[usize::try_from(at).unwrap_or(0)])
         })
         .collect();
-    Order { reference: Reference(reference), quantity, ..template.clone() }
+    let [first_name, last_name, email, birth_date, phone] = PERSON.map(str::to_owned);
+    let holder = Some(Holder { first_name, last_name, email, birth_date, phone: Some(phone) });
+    Order { reference: Reference(reference), quantity, holder, ..template.clone() }
 }
 
 /// Every digit but zero becomes another one, so numbers keep their length.
