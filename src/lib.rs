@@ -10,6 +10,7 @@
 //! | [`web`] | routes: pushed stocks, admin API, liveness, metrics |
 //! | [`gateway`] | what every command works with, opened once; the schedule of a server |
 //! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
+//! | [`booking`] | the river from pass Culture to vendors; only its state machine so far |
 //! | [`health`] | probes, verdicts, since when |
 //! | [`rules`] | facts → offers: pure |
 //! | [`store`] | the only place with SQL |
@@ -33,6 +34,7 @@
 //!
 //! Nothing remembers *changes*: at any moment the difference between `desired` and `acknowledged` is the work that is left.
 
+pub mod booking;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;

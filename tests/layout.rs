@@ -144,6 +144,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("passculture", &["store"]),
     ("sandbox", &[]),
     ("catalogue", &["rules", "store", "passculture"]),
+    ("booking", &["rules", "store", "passculture"]),
     ("gateway", &["store", "passculture", "catalogue", "registry", "telemetry"]),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
     ("web", &["store", "gateway", "catalogue", "health", "telemetry"]),

@@ -3,6 +3,10 @@
 //! No personal data: a person is two fingerprints. Rows move by compare-and-swap, never under a lease: any node may answer
 //! any message, and whoever moves a row first has moved it.
 //!
+//! No engine implements this yet.
+//!
+//! No engine implements this yet.
+//!
 //! Invariants: a fingerprint has one row; a barcode belongs to one booking of an account for ever; a ticket is never
 //! forgotten.
 

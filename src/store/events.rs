@@ -4,6 +4,8 @@
 //! their own because two hands move them: passes under the connection's lease, and bookings, which know better and have no
 //! lease. `touched_at` tells one from the other.
 //!
+//! No engine implements this yet.
+//!
 //! Invariant: a pass never overwrites a quantity that a booking moved after the pass had read the row.
 
 use passerelle_contract::BoxFuture;
