@@ -5,8 +5,6 @@
 //!
 //! No engine implements this yet.
 //!
-//! No engine implements this yet.
-//!
 //! Invariants: a fingerprint has one row; a barcode belongs to one booking of an account for ever; a ticket is never
 //! forgotten.
 
