@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use passerelle_testkit::simulator::{Faults, Log, Server, Simulator};
+use passerelle_testkit::simulator::{Log, Server, Simulator};
 use serde_json::{Value, json};
 
 pub use profile::Profile;
@@ -104,16 +104,8 @@ impl StockSimulator {
 }
 
 impl Simulator for StockSimulator {
-    fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    fn log(&self) -> &Log {
-        self.server.log()
-    }
-
-    fn faults(&self) -> &Faults {
-        self.server.faults()
+    fn server(&self) -> &Server {
+        &self.server
     }
 }
 

@@ -22,12 +22,23 @@ const MAX_LOGGED: usize = 10_000;
 
 /// A running fake vendor.
 pub trait Simulator: Send + Sync {
+    /// What it stands on.
+    fn server(&self) -> &Server;
+
     /// Where it listens.
-    fn address(&self) -> SocketAddr;
+    fn address(&self) -> SocketAddr {
+        self.server().address
+    }
+
     /// What it was asked.
-    fn log(&self) -> &Log;
+    fn log(&self) -> &Log {
+        &self.server().log
+    }
+
     /// How it misbehaves.
-    fn faults(&self) -> &Faults;
+    fn faults(&self) -> &Faults {
+        &self.server().faults
+    }
 }
 
 /// One request that came in.
@@ -130,16 +141,8 @@ impl Server {
 }
 
 impl Simulator for Server {
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn log(&self) -> &Log {
-        &self.log
-    }
-
-    fn faults(&self) -> &Faults {
-        &self.faults
+    fn server(&self) -> &Server {
+        self
     }
 }
 

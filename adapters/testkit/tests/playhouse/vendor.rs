@@ -1,7 +1,6 @@
 //! The smallest box office that sells seats over HTTP: it knows references, frees single tickets, and keeps true books.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +11,7 @@ use axum::routing::{get, post, put};
 use axum::{Router, body::Bytes};
 use passerelle_contract::{Cents, Order, Reference};
 use passerelle_testkit::conformance::{Orders, Truth};
-use passerelle_testkit::simulator::{Faults, Log, Server, Simulator};
+use passerelle_testkit::simulator::{Server, Simulator};
 use serde_json::{Value, json};
 
 struct Show {
@@ -92,16 +91,8 @@ impl Playhouse {
 }
 
 impl Simulator for Playhouse {
-    fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    fn log(&self) -> &Log {
-        self.server.log()
-    }
-
-    fn faults(&self) -> &Faults {
-        self.server.faults()
+    fn server(&self) -> &Server {
+        &self.server
     }
 }
 
