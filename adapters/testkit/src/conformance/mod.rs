@@ -21,11 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use passerelle_contract::{Adapter, BoxFuture, Context, Descriptor, SettingsError};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::simulator::{Logged, Simulator};
+use crate::simulator::{Fault, Logged, Simulator};
 
 pub use box_office::{BoxOfficeBench, Orders, Truth};
 
@@ -265,6 +266,17 @@ impl Drop for CanaryFile {
     fn drop(&mut self) {
         let _gone_already = std::fs::remove_file(&self.0);
     }
+}
+
+/// Runs checks side by side, so many at once, and gives the first complaint in their order of ending.
+async fn side_by_side(at_once: usize, checks: impl Iterator<Item = impl Future<Output = Outcome>>) -> Outcome {
+    let outcomes: Vec<Outcome> = stream::iter(checks).buffer_unordered(at_once).collect().await;
+    outcomes.into_iter().collect()
+}
+
+/// Cut off inside a text: no JSON.
+fn garbage() -> Fault {
+    Fault::Body("{\"half\": ".to_owned())
 }
 
 fn ensure(good: bool, sentence: impl FnOnce() -> String) -> Outcome {

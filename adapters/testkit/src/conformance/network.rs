@@ -8,7 +8,7 @@ use passerelle_contract::{AdapterError, Class};
 use serde_json::Value;
 
 use super::facet::{Facet, read_pass};
-use super::{CANARY, CanaryFile, Harness, Outcome, ensure, with_secret};
+use super::{CANARY, CanaryFile, Harness, Outcome, ensure, garbage, with_secret};
 use crate::simulator::Fault;
 
 pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn Harness) -> Outcome {
@@ -27,7 +27,7 @@ pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn 
         (Fault::EndlessBody, &[Class::VendorFault]),
         (Fault::GzipBomb, &[Class::VendorFault]),
         (Fault::Redirect("/round/and/round".to_owned()), &[Class::VendorFault]),
-        (Fault::Body("{\"half\": ".to_owned()), &[Class::VendorFault]),
+        (garbage(), &[Class::VendorFault]),
     ];
     // All at once, each with its own vendor: the slow ones wait side by side.
     let outcomes = faults.into_iter().map(|(fault, classes)| one_fault(harness, fault, classes));

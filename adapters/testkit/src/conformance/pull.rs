@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use passerelle_contract::{Completeness, Row};
 
 use super::facet::{Facet, read_good_pass, read_pass, rows};
-use super::{Harness, MAX_PAGE_ROWS, Outcome, ensure};
+use super::{Harness, MAX_PAGE_ROWS, Outcome, ensure, side_by_side};
 use crate::simulator::Fault;
 
 /// How long nothing may happen after a pass was dropped. One request in flight may still arrive.
@@ -99,8 +99,7 @@ pub(super) async fn a_pass_that_breaks_off_is_never_complete(harness: &dyn Harne
         }
     }
     let passes = broken.into_iter().map(|(facet, call, fault)| one_broken_pass(harness, facet, call, fault));
-    let outcomes: Vec<Outcome> = stream::iter(passes).buffer_unordered(BROKEN_AT_ONCE).collect().await;
-    outcomes.into_iter().collect()
+    side_by_side(BROKEN_AT_ONCE, passes).await
 }
 
 /// From that call on everything fails, so no retry helps. What the vendor did not show must not pass for gone.

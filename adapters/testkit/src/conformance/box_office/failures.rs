@@ -1,14 +1,10 @@
 //! Every step of a booking failed in turn, in every way.
 
-use futures_util::{StreamExt as _, stream};
 use passerelle_contract::{BookOutcome, FindOutcome, Order};
 
-use super::super::{Harness, Outcome, ensure};
-use super::stage::{Attempt, Stage, Steps, after, doubts, faults, order};
+use super::super::{Harness, Outcome, ensure, side_by_side};
+use super::stage::{AT_ONCE, Attempt, Stage, Steps, after, doubts, faults, order};
 use crate::simulator::Fault;
-
-/// Broken bookings under way at once.
-const AT_ONCE: usize = 12;
 
 /// What goes wrong, and when.
 #[derive(Clone, Debug)]
@@ -28,7 +24,7 @@ pub(in super::super) async fn a_failed_call_never_makes_a_booking_untrue(harness
     }
     breaks.extend(senseless().into_iter().map(|fault| Break { call: steps.sells_at, fault, once: true }));
     let bookings = breaks.into_iter().map(|one| one_broken_booking(harness, &steps, one));
-    all(bookings).await
+    side_by_side(AT_ONCE, bookings).await
 }
 
 /// Good JSON that says nothing about a sale. Asked of the sale alone: elsewhere "nothing" may be an answer.
@@ -93,7 +89,7 @@ pub(in super::super) async fn a_sale_that_may_have_arrived_is_not_sent_again(har
     // Who is told to sign in again has sold nothing, and may ask once more.
     cases.push((Fault::Status(401), 2));
     let sendings = cases.into_iter().map(|(fault, most)| one_sending(harness, &steps, fault, most));
-    all(sendings).await
+    side_by_side(AT_ONCE, sendings).await
 }
 
 async fn one_sending(harness: &dyn Harness, steps: &Steps, fault: Fault, most: usize) -> Outcome {
@@ -108,9 +104,4 @@ async fn one_sending(harness: &dyn Harness, steps: &Steps, fault: Fault, most: u
     ensure(sent <= most, || format!("{fault:?}: {} {} was sent {sent} times", selling.method, selling.path))?;
     let written = attempt.journal.len();
     ensure(sent <= written, || format!("{fault:?}: sent {sent} times, the journal was written {written} times"))
-}
-
-async fn all(checks: impl Iterator<Item = impl Future<Output = Outcome>>) -> Outcome {
-    let outcomes: Vec<Outcome> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
-    outcomes.into_iter().collect()
 }

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use passerelle_contract::{BookOutcome, FindOutcome, Order};
 
-use super::super::{Harness, Outcome, ensure};
-use super::stage::{Stage, Steps, after, garbage, order};
+use super::super::{Harness, Outcome, ensure, garbage};
+use super::stage::{Stage, Steps, after, order};
 use crate::simulator::Fault;
 
 pub(in super::super) async fn a_lost_sale_is_never_called_unsold(harness: &dyn Harness) -> Outcome {

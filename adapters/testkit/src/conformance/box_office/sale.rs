@@ -3,8 +3,8 @@
 use passerelle_contract::{BookOutcome, Order, Places, Quantity, Refusal, Row};
 
 use super::super::facet::{Facet, Fact, read_good_pass, rows};
-use super::super::{Harness, Outcome, ensure};
-use super::stage::{Stage, Steps, after, garbage, order};
+use super::super::{Harness, Outcome, ensure, garbage};
+use super::stage::{Stage, Steps, after, order};
 use crate::simulator::Fault;
 
 /// Places that the open show must have.

@@ -7,8 +7,8 @@ use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, FindOutcome}
 use serde_json::Value;
 
 use super::super::network::everything;
-use super::super::{CANARY, CanaryFile, Harness, Outcome, ensure, with_secret};
-use super::stage::{PERSON, Stage, Steps, garbage, order};
+use super::super::{CANARY, CanaryFile, Harness, Outcome, ensure, garbage, with_secret};
+use super::stage::{PERSON, Stage, Steps, order};
 use crate::simulator::Fault;
 
 pub(in super::super) async fn no_person_and_no_secret_shows_in_outcomes(harness: &dyn Harness) -> Outcome {

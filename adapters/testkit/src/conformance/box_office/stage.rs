@@ -9,7 +9,7 @@ use passerelle_contract::{
     Holder, Journal, Order, Reference, Sale, Ticket,
 };
 
-use super::super::{Harness, Outcome, ensure};
+use super::super::{Harness, Outcome, ensure, garbage};
 use super::{BoxOfficeBench, Orders};
 use crate::simulator::{Fault, Logged, Simulator};
 
@@ -24,6 +24,9 @@ const AFTER_SENDING: Duration = Duration::from_secs(20);
 
 /// For the machine that runs the checks.
 const SLACK: Duration = Duration::from_secs(2);
+
+/// Broken calls under way at once.
+pub(super) const AT_ONCE: usize = 12;
 
 /// Largest trace, in bytes.
 const MAX_TRACE_BYTES: usize = 4 * 1024;
@@ -147,15 +150,12 @@ impl Stage {
 
     /// A sale at a healthy vendor.
     pub(super) async fn sell(&self, order: &Order) -> Result<(Sale, Attempt), String> {
-        let mut attempt = self.book(order).await?;
-        let shown = format!("{:?}", attempt.outcome);
-        let booked =
-            std::mem::replace(&mut attempt.outcome, BookOutcome::Refused(passerelle_contract::Refusal::SoldOut));
-        let BookOutcome::Booked(sale) = booked else {
-            return Err(format!("a healthy vendor with places gives {shown}"));
+        let attempt = self.book(order).await?;
+        let BookOutcome::Booked(sale) = &attempt.outcome else {
+            return Err(format!("a healthy vendor with places gives {:?}", attempt.outcome));
         };
-        attempt.judge_sale(order, &sale)?;
-        Ok((sale, attempt))
+        attempt.judge_sale(order, sale)?;
+        Ok((sale.clone(), attempt))
     }
 
     /// One outcome per ticket.
@@ -170,8 +170,7 @@ impl Stage {
     /// Voids tickets at a healthy vendor.
     pub(super) async fn take_back(&self, tickets: &[Ticket]) -> Outcome {
         let outcomes = self.cancel(tickets).await?;
-        let void = outcomes.iter().all(|one| matches!(one, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled));
-        ensure(void, || format!("tickets of this vendor cannot be cancelled: {outcomes:?}"))
+        ensure(outcomes.iter().all(is_void), || format!("tickets of this vendor cannot be cancelled: {outcomes:?}"))
     }
 
     /// As the gateway asks later: without the person.
@@ -321,9 +320,8 @@ fn other_digits(text: &str) -> String {
         .collect()
 }
 
-/// Cut off inside a text: no JSON.
-pub(super) fn garbage() -> Fault {
-    Fault::Body("{\"half\": ".to_owned())
+pub(super) fn is_void(outcome: &CancelOutcome) -> bool {
+    matches!(outcome, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled)
 }
 
 pub(super) fn after(fault: Fault) -> Fault {

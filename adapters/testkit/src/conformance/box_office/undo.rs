@@ -1,14 +1,10 @@
 //! Every undo twice, every step of it failed in turn, and a clean slate afterwards.
 
-use futures_util::{StreamExt as _, stream};
 use passerelle_contract::CancelOutcome;
 
-use super::super::{Harness, Outcome, ensure};
-use super::stage::{Stage, faults, order};
+use super::super::{Harness, Outcome, ensure, side_by_side};
+use super::stage::{AT_ONCE, Stage, faults, is_void, order};
 use crate::simulator::Fault;
-
-/// Broken cancellations under way at once.
-const AT_ONCE: usize = 12;
 
 pub(in super::super) async fn a_cancellation_frees_the_seats_and_may_be_repeated(harness: &dyn Harness) -> Outcome {
     let Some(mut stage) = Stage::set(harness).await? else { return Ok(()) };
@@ -71,8 +67,7 @@ pub(in super::super) async fn a_failed_cancellation_is_never_taken_for_done(harn
     ensure(calls > 0, || "a cancellation that calls nobody".to_owned())?;
     let broken = (0..calls).flat_map(|call| faults().into_iter().map(move |fault| (call, fault)));
     let undos = broken.map(|(call, fault)| one_broken_cancellation(harness, call, fault));
-    let outcomes: Vec<Outcome> = stream::iter(undos).buffer_unordered(AT_ONCE).collect().await;
-    outcomes.into_iter().collect()
+    side_by_side(AT_ONCE, undos).await
 }
 
 async fn one_broken_cancellation(harness: &dyn Harness, call: usize, fault: Fault) -> Outcome {
@@ -105,8 +100,4 @@ fn judge(outcomes: &[CancelOutcome], sold: u32, fault: &Fault) -> Outcome {
     // A plain "not here" may be how this vendor speaks of a ticket.
     let final_no = outcomes.iter().any(|one| matches!(one, CancelOutcome::NotFound | CancelOutcome::Refused(_)));
     ensure(!final_no || *fault == Fault::Status(404), || format!("a doubt became a final answer: {outcomes:?}"))
-}
-
-fn is_void(outcome: &CancelOutcome) -> bool {
-    matches!(outcome, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled)
 }
