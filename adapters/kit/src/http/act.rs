@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use passerelle_contract::AdapterError;
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::time::{timeout, timeout_at};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use url::Url;
 
 use super::answer::Limits;
-use super::{Answer, Client, Download, Lane, address, authorization, error};
+use super::{Answer, Client, Download, Lane, address, error};
 
 /// What is done to the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,33 +137,11 @@ impl Client {
         address::check(&act.url, config, act.operation).map_err(NotAnswered::NotSent)?;
         let (place, started, deadline) =
             self.turn(act.lane, Some(act.within), act.operation).await.map_err(NotAnswered::NotSent)?;
-        let mut request = self
-            .fresh
-            .request(act.verb.method(), act.url.clone())
-            .header(ACCEPT_ENCODING, "gzip")
-            .body(act.body.clone());
-        let at_home = act.url.origin() == config.base.origin();
-        for (name, value) in &act.headers {
-            if at_home || !value.is_sensitive() {
-                request = request.header(name, value);
-            }
-        }
-        if let (true, Some(secret)) = (at_home, &config.authorization) {
-            request =
-                request.header(AUTHORIZATION, authorization(secret, act.operation).map_err(NotAnswered::NotSent)?);
-        }
-        let wait = timeout(config.request_timeout, request.send());
-        let response = match timeout_at(deadline, wait).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(error))) => {
-                let never_left = error.is_connect() || error.is_builder();
-                let error = error::classify(error, act.operation, &act.url);
-                return Err(if never_left { NotAnswered::NotSent(error) } else { NotAnswered::Unknown(error) });
-            }
-            Ok(Err(_)) | Err(_) => {
-                return Err(NotAnswered::Unknown(error::timed_out(act.operation, &act.url, started.elapsed())));
-            }
-        };
+        let request = self.fresh().map_err(NotAnswered::NotSent)?.request(act.verb.method(), act.url.clone());
+        let request = self
+            .dress(request.body(act.body.clone()), &act.url, &act.headers, act.operation)
+            .map_err(NotAnswered::NotSent)?;
+        let response = self.head(request, act.operation, &act.url, deadline).await?;
         let limits = Limits { total: deadline - started, only_first_bytes: None };
         let download = Download::new(response, act.operation, limits, config, started, place);
         let answer = async { download?.whole().await }.await.map_err(NotAnswered::Unknown)?;

@@ -20,6 +20,7 @@ mod lane;
 mod retry;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Context};
@@ -172,8 +173,9 @@ pub struct Client {
     config: Config,
     inner: reqwest::Client,
     /// For effects: each on a connection of its own, since a kept one that the vendor closes meanwhile would leave the
-    /// outcome unknown.
-    fresh: reqwest::Client,
+    /// outcome unknown. Made at the first of them: it reads the machine's root certificates again, and most vendors are
+    /// only read.
+    fresh: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Client {
@@ -187,10 +189,7 @@ impl Client {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         address::check(&config.base, &config, "read the settings")?;
         let inner = prepare(&config, config.connect_timeout, reqwest::Client::builder())?;
-        // Who cannot be reached soon provably sold nothing; that must be known before the caller's time is over.
-        let soon = config.connect_timeout.min(ACT_CONNECT_TIMEOUT);
-        let fresh = prepare(&config, soon, reqwest::Client::builder().pool_max_idle_per_host(0))?;
-        Ok(Self { config, inner, fresh })
+        Ok(Self { config, inner, fresh: Arc::default() })
     }
 
     /// How this client talks.
@@ -260,22 +259,60 @@ impl Client {
     }
 
     async fn send(&self, get: &Get, url: &Url, deadline: Instant) -> Result<reqwest::Response, AdapterError> {
-        let mut request = self.inner.get(url.clone()).header(ACCEPT_ENCODING, "gzip");
+        let request = self.dress(self.inner.get(url.clone()), url, &get.headers, get.operation)?;
+        self.head(request, get.operation, url, deadline).await.map_err(NotAnswered::into_error)
+    }
+
+    /// Puts encoding, headers and credentials on a request; what is secret goes to the vendor's own origin only.
+    fn dress(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        operation: &str,
+    ) -> Result<reqwest::RequestBuilder, AdapterError> {
+        let mut request = request.header(ACCEPT_ENCODING, "gzip");
         let at_home = url.origin() == self.config.base.origin();
-        for (name, value) in &get.headers {
+        for (name, value) in headers {
             if at_home || !value.is_sensitive() {
                 request = request.header(name, value);
             }
         }
-        if let (true, Some(secret)) = (at_home, &self.config.authorization) {
-            request = request.header(AUTHORIZATION, authorization(secret, get.operation)?);
+        match (at_home, &self.config.authorization) {
+            (true, Some(secret)) => Ok(request.header(AUTHORIZATION, authorization(secret, operation)?)),
+            _ => Ok(request),
         }
-        let wait = timeout(self.config.request_timeout, request.send());
-        match timeout_at(deadline, wait).await {
-            Ok(Ok(Ok(response))) => Ok(response),
-            Ok(Ok(Err(error))) => Err(error::classify(error, get.operation, url)),
-            Ok(Err(_)) | Err(_) => Err(error::timed_out(get.operation, url, self.config.request_timeout)),
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn head(
+        &self,
+        request: reqwest::RequestBuilder,
+        operation: &str,
+        url: &Url,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, NotAnswered> {
+        let limit = self.config.request_timeout.min(deadline.saturating_duration_since(Instant::now()));
+        match timeout(limit, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                let never_left = error.is_connect() || error.is_builder();
+                let error = error::classify(error, operation, url);
+                Err(if never_left { NotAnswered::NotSent(error) } else { NotAnswered::Unknown(error) })
+            }
+            Err(_) => Err(NotAnswered::Unknown(error::timed_out(operation, url, limit))),
         }
+    }
+
+    /// The client for effects.
+    fn fresh(&self) -> Result<&reqwest::Client, AdapterError> {
+        if let Some(client) = self.fresh.get() {
+            return Ok(client);
+        }
+        // Who cannot be reached soon provably sold nothing; that must be known before the caller's time is over.
+        let soon = self.config.connect_timeout.min(ACT_CONNECT_TIMEOUT);
+        let client = prepare(&self.config, soon, reqwest::Client::builder().pool_max_idle_per_host(0))?;
+        Ok(self.fresh.get_or_init(|| client))
     }
 }
 
