@@ -217,7 +217,7 @@ pub fn after(
         (Releasing, H::CancelDone) => to(Released, None, row.reason.clone()),
         (Operator | Unknown, H::ClosedByHand(why)) => to(Released, None, Some(why.clone())),
         (Booked, H::ClosedByHand(why)) if row.needs_human => {
-            BookingRow { confirmed: true, ..to(Booked, None, None) }.with_reason(why)
+            BookingRow { confirmed: true, ..to(Booked, None, Some(why.clone())) }
         }
         _ => return None,
     };
@@ -255,11 +255,6 @@ impl BookingRow {
     #[must_use]
     pub fn reason_code(&self) -> Option<&str> {
         self.reason.as_deref().map(|reason| reason.split(':').next().unwrap_or(reason))
-    }
-
-    fn with_reason(mut self, why: &str) -> Self {
-        self.reason = Some(why.to_owned());
-        self
     }
 }
 

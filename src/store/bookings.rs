@@ -9,13 +9,11 @@
 //! forgotten.
 
 use passerelle_contract::BoxFuture;
-use serde::{Deserialize, Serialize};
 
 use super::{Millis, Owner, StoreError};
 
 /// Where a booking stands. [`crate::booking`] says what each means and what may follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BookingState {
     /// Intent stored; the vendor is being called, or was when its process died.
     Calling,
@@ -122,8 +120,7 @@ pub struct BookingRow {
 }
 
 /// Where a ticket stands at its vendor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TicketState {
     /// Good for a seat.
     Live,
@@ -172,7 +169,7 @@ pub struct TicketRow {
 }
 
 /// One line of a booking's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingEvent {
     /// When.
     pub at: Millis,

@@ -117,14 +117,17 @@ pub trait Adapter: Send + Sync {
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         None
     }
+
     /// Sells seats of those showtimes. An adapter that states showtimes without selling them publishes listings.
     fn box_office(&self) -> Option<&dyn BoxOffice> {
         None
     }
+
     /// May two seats be booked at once? pass Culture calls it *duo*. Asked for showtimes only.
     fn duo(&self) -> bool {
         true
     }
+
     /// Health questions: at least reach, sign in (where there is a sign-in) and read one, for whatever it can reach.
     fn probes(&self) -> Vec<Probe<'_>>;
 }

@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use passerelle_contract::Cursor;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Longest tag that is kept; a cursor has at most 4 KiB.
 const LONGEST_TAG: usize = 1_024;
 const TAG: &str = "\netag ";
-use xxhash_rust::xxh3::Xxh3;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 

@@ -65,10 +65,11 @@ impl Http {
         let get = Get::new("fetch the stock file", self.url.clone());
         let known = from.filter(|_| mode_of(pick, &self.name()) == NamedMode::Full);
         let tag = known.and_then(identity::tag_of);
-        let mut download = match tag {
-            Some(tag) => self.client.open(&get.unless_still(tag)).await?,
-            None => self.client.open(&get).await?,
+        let get = match tag {
+            Some(tag) => get.unless_still(tag),
+            None => get,
         };
+        let mut download = self.client.open(&get).await?;
         if let (304, Some(_), Some(known)) = (download.status(), tag, known) {
             return Ok(Found::Same(known.clone()));
         }
