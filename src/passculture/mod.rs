@@ -13,6 +13,7 @@ mod availability;
 mod budget;
 mod client;
 mod error;
+pub mod messages;
 mod pace;
 mod products;
 mod retry;
