@@ -3,14 +3,21 @@
 //! No personal data: a person is two fingerprints. Rows move by compare-and-swap, never under a lease: any node may answer
 //! any message, and whoever moves a row first has moved it.
 //!
-//! No engine implements this yet.
-//!
 //! Invariants: a fingerprint has one row; a barcode belongs to one booking of an account for ever; a ticket is never
 //! forgotten.
 
 use passerelle_contract::BoxFuture;
 
 use super::{Millis, Owner, StoreError};
+
+/// Bookings of one answer at most.
+pub const MAX_BOOKINGS: u32 = 1_000;
+/// Barcodes or stocks asked for at once at most.
+pub const MAX_ASKED: usize = 10_000;
+/// Lines of one booking's history; later ones are dropped.
+pub const MAX_HISTORY: u32 = 1_000;
+/// Orphans of one wish at most.
+pub const MAX_ORPHANS: u32 = 20;
 
 /// Where a booking stands. [`crate::booking`] says what each means and what may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,7 +158,7 @@ impl TicketState {
     }
 }
 
-/// One ticket. Keyed by (account, barcode, seat's place in its sale): the seats of one sale may share a barcode.
+/// One ticket. Keyed by (booking, place in its sale): the seats of one sale may share a barcode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketRow {
     /// As the vendor made it and as pass Culture knows it.
@@ -281,7 +288,7 @@ pub trait BookingStore: Send + Sync {
         fingerprint: &'a str,
     ) -> BoxFuture<'a, Result<Option<StoredBooking>, StoreError>>;
 
-    /// Attempts of one person's wish in [`BookingState::Releasing`], newest first; at most 20.
+    /// Attempts of one person's wish in [`BookingState::Releasing`], newest first; at most [`MAX_ORPHANS`].
     fn orphans_of<'a>(&'a self, wish: &'a str) -> BoxFuture<'a, Result<Vec<StoredBooking>, StoreError>>;
 
     /// The bookings that hold these barcodes for an account, each once.
@@ -291,7 +298,7 @@ pub trait BookingStore: Send + Sync {
         barcodes: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<StoredBooking>, StoreError>>;
 
-    /// The history of a booking, oldest first; at most 1 000 lines.
+    /// The history of a booking, oldest first; at most [`MAX_HISTORY`] lines.
     fn booking_history<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Vec<BookingEvent>, StoreError>>;
 
     /// Bookings, newest first.
@@ -303,6 +310,10 @@ pub trait BookingStore: Send + Sync {
 
     /// Bookings whose `due_at` is at or before `now`, the longest due first.
     fn due_bookings(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>>;
+
+    /// Calls under way, or that were when their process died: [`BookingState::Calling`] and [`BookingState::Abandoned`], oldest
+    /// first.
+    fn open_calls(&self, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>>;
 
     /// Stocks, of those given, with a ticket that is not void. For what may be deleted at pass Culture.
     fn stocks_with_live_tickets<'a>(

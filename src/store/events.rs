@@ -4,8 +4,6 @@
 //! their own because two hands move them: passes under the connection's lease, and bookings, which know better and have no
 //! lease. `touched_at` tells one from the other.
 //!
-//! No engine implements this yet.
-//!
 //! Invariant: a pass never overwrites a quantity that a booking moved after the pass had read the row.
 
 use passerelle_contract::BoxFuture;
@@ -110,7 +108,7 @@ pub trait EventStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<SoldDate>, StoreError>>;
 
     /// Remembers how many places are left after a booking or a cancellation: that is what the vendor has and, when
-    /// `acknowledged`, what pass Culture now shows too.
+    /// `acknowledged`, what pass Culture now shows too. `touched_at` rises with each call, whatever the clock says.
     fn touch_date<'a>(
         &'a self,
         connection: &'a str,

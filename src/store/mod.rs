@@ -51,10 +51,11 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction.
+/// The store. Every method is one short transaction. Events and bookings have traits of their own, [`EventStore`] and
+/// [`BookingStore`].
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
-pub trait Store: Send + Sync + std::fmt::Debug {
+pub trait Store: EventStore + BookingStore + Send + Sync + std::fmt::Debug {
     /// Engine and place without credentials, for messages: `SQLite passerelle.db`.
     fn place(&self) -> String;
     /// A trivial read and, on a writable store, a trivial write: is it there?

@@ -49,6 +49,10 @@ fn numbers(values: impl Iterator<Item = i64>) -> Vec<i64> {
     values.collect()
 }
 
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    values.map(str::to_owned).collect()
+}
+
 #[path = "../queries/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same queries, compiled for each engine")]
 mod queries;

@@ -2,7 +2,7 @@
 //!
 //! `sqlite/mod.rs` and `postgres/mod.rs` both include this module; `super` is the engine. It gives: the types `Db`, `Row`
 //! and `Engine`; `Engine::{reader, begin, committed, fail, wake, listener}`; the macros `for_update!` (a row lock, where there are several
-//! writers) and `one_of!` (membership in a list bound as one parameter) with `numbers` to bind that list.
+//! writers) and `one_of!` (membership in a list bound as one parameter) with `numbers` and `texts` to bind that list.
 //!
 //! Invariants: each method is one transaction; a transaction that writes a connection's state under a lease locks and checks
 //! that lease first (`leases::check`), so that all of them take their locks in the same order.
@@ -77,6 +77,10 @@ macro_rules! write_under {
         })
     };
 }
+
+// After the macros that they use.
+mod bookings;
+mod events;
 
 impl Store for Engine {
     fn place(&self) -> String {

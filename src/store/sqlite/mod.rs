@@ -39,6 +39,10 @@ fn numbers(values: impl Iterator<Item = i64>) -> String {
     serde_json::Value::from_iter(values).to_string()
 }
 
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(values).to_string()
+}
+
 #[path = "../queries/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same queries, compiled for each engine")]
 mod queries;
