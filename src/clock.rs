@@ -1,6 +1,6 @@
 //! The one place that reads the system clock. Logic takes the time as an argument.
 
-use crate::store::Millis;
+pub use crate::store::Millis;
 
 /// Now, in milliseconds since 1970 (UTC).
 #[must_use]

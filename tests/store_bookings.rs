@@ -202,7 +202,11 @@ async fn one_of_many_movers_wins(place: Place) {
     assert_eq!(won, 1);
     let stored = store.booking("R").await.unwrap().unwrap();
     assert_eq!(stored.row.version, 2);
-    assert_eq!(stored.tickets[0].barcode, format!("B{}", stored.row.remaining.unwrap()), "row and tickets move together");
+    assert_eq!(
+        stored.tickets[0].barcode,
+        format!("B{}", stored.row.remaining.unwrap()),
+        "row and tickets move together"
+    );
     assert_eq!(store.booking_history("R").await.unwrap().len(), 1);
 }
 
@@ -258,7 +262,8 @@ async fn the_same_persons_next_attempt_takes_tickets_over(place: Place) {
 async fn bookings_are_found_by_state_barcode_and_age(place: Place) {
     let store = place.open().await;
     for number in 0..5 {
-        let row = BookingRow { created_at: NOW + number / 2, needs_human: number == 3, ..booking(&format!("R{number}")) };
+        let row =
+            BookingRow { created_at: NOW + number / 2, needs_human: number == 3, ..booking(&format!("R{number}")) };
         store.intend(&row, &[]).await.unwrap();
     }
     let list = async |filter: BookingFilter, limit| -> Vec<String> {

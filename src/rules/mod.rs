@@ -2,4 +2,6 @@
 
 pub mod places;
 pub mod products;
+pub mod screenings;
 pub mod siret;
+pub mod zones;

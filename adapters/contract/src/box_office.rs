@@ -185,6 +185,15 @@ pub struct Suspicion {
     pub tickets: Vec<Ticket>,
 }
 
+/// Which look at a lost sale it is, of those that [`Semantics::find_after`] announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The vendor may still be writing: what is not there is [`FindOutcome::Unclear`] wherever that can be.
+    Early,
+    /// The last one: what is not there now was not sold, if the vendor can tell at all.
+    Last,
+}
+
 /// What looking for a lost sale gave.
 #[derive(Debug)]
 pub enum FindOutcome {
@@ -229,7 +238,13 @@ pub trait BoxOffice: Send + Sync {
     -> BoxFuture<'a, BookOutcome>;
 
     /// Looks for a sale whose outcome is unknown. `trace` is what was last written to the journal. Changes nothing.
-    fn find<'a>(&'a self, order: &'a Order, trace: &'a str, deadline: Deadline) -> BoxFuture<'a, FindOutcome>;
+    fn find<'a>(
+        &'a self,
+        order: &'a Order,
+        trace: &'a str,
+        look: Look,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, FindOutcome>;
 
     /// Voids tickets of one sale; one outcome per ticket, in order. Safe to repeat.
     fn cancel<'a>(&'a self, tickets: &'a [Ticket], deadline: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>>;

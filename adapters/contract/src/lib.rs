@@ -19,8 +19,8 @@ mod value;
 
 pub use adapter::{Adapter, BoxFuture, Connect, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
 pub use box_office::{
-    BarcodeScope, BookOutcome, BoxOffice, CancelOutcome, CancelUnit, Deadline, FindOutcome, Holder, Journal, Order,
-    Reference, Refusal, Sale, Semantics, Suspicion, Ticket,
+    BarcodeScope, BookOutcome, BoxOffice, CancelOutcome, CancelUnit, Deadline, FindOutcome, Holder, Journal, Look,
+    Order, Reference, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 pub use error::{AdapterError, Class};
 pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};

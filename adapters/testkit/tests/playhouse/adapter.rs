@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::stream;
 use passerelle_contract::{
     Adapter, AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Cents, Class,
-    Completeness, Context, Deadline, Descriptor, End, Evidence, Film, FindOutcome, Journal, Limits, Order, Page,
+    Completeness, Context, Deadline, Descriptor, End, Evidence, Film, FindOutcome, Journal, Limits, Look, Order, Page,
     PageStream, Places, Position, Probe, ProbeKind, Pull, Quantity, Refusal, Row, Sale, Screening, Sector, Semantics,
     SettingsError, Showtime, Source, Starts, Suspicion, Tariff, Ticket,
 };
@@ -305,7 +305,7 @@ impl BoxOffice for Wired {
         Box::pin(async move { self.sell(order, journal, deadline).await.unwrap_or_else(BookOutcome::NotAttempted) })
     }
 
-    fn find<'a>(&'a self, order: &'a Order, trace: &'a str, deadline: Deadline) -> BoxFuture<'a, FindOutcome> {
+    fn find<'a>(&'a self, order: &'a Order, trace: &'a str, _: Look, deadline: Deadline) -> BoxFuture<'a, FindOutcome> {
         Box::pin(async move {
             if self.flaw == Flaw::LooksForEver {
                 std::future::pending::<()>().await;

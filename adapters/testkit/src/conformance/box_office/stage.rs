@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use passerelle_contract::{
     Adapter, AdapterError, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline, FindOutcome,
-    Holder, Journal, Order, Reference, Sale, Ticket,
+    Holder, Journal, Look, Order, Reference, Sale, Ticket,
 };
 
 use super::super::{Harness, Outcome, ensure, garbage};
@@ -176,7 +176,7 @@ impl Stage {
     /// As the gateway asks later: without the person.
     pub(super) async fn find(&self, order: &Order, trace: &str) -> Result<FindOutcome, String> {
         let order = Order { holder: None, ..order.clone() };
-        in_time("find", DECIDE, self.office()?.find(&order, trace, Deadline::after(DECIDE))).await
+        in_time("find", DECIDE, self.office()?.find(&order, trace, Look::Last, Deadline::after(DECIDE))).await
     }
 
     pub(super) async fn remaining(&self, order: &Order) -> Result<Result<u32, AdapterError>, String> {
