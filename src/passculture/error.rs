@@ -65,6 +65,8 @@ pub(super) enum Missing {
     Path,
     /// The venue is unknown or no longer linked.
     Venue,
+    /// The offer or the date is unknown, or its venue is no longer linked.
+    Offer,
 }
 
 struct Row {
@@ -159,6 +161,8 @@ pub(super) fn of_answer(operation: &'static str, missing: Missing, status: u16, 
     let row = match status {
         403 if names.iter().any(|name| name == "auth") => &INACTIVE,
         404 if missing == Missing::Venue && !names.is_empty() => &NOT_LINKED,
+        404 if missing == Missing::Offer && !names.is_empty() => &NO_SUCH_OFFER,
+        400 if names.iter().any(|name| name == "ticketing_urls" || name == "offer") => &NO_TICKETING,
         _ => ROWS.iter().find(|row| row.status.contains(&status)).unwrap_or(&ROWS[ROWS.len() - 1]),
     };
     NorthError {
@@ -174,6 +178,22 @@ static INACTIVE: Row = Row {
     code: "ProviderInactive",
     what: "pass Culture has deactivated this provider account",
     remedy: "ask pass Culture's partner support to activate it",
+};
+
+static NO_SUCH_OFFER: Row = Row {
+    status: 404..=404,
+    class: Class::Data,
+    code: "NoSuchOffer",
+    what: "pass Culture does not show this offer, date or price category to the account",
+    remedy: "it was deleted, or its venue is no longer linked: the next pass looks it up again",
+};
+
+static NO_TICKETING: Row = Row {
+    status: 400..=400,
+    class: Class::Settings,
+    code: "NoTicketing",
+    what: "pass Culture does not have the addresses to which bookings are sent, or does not let them go",
+    remedy: "set `server.public_url` and run `passerelle apply`: it registers them",
 };
 
 static NOT_LINKED: Row = Row {
@@ -283,6 +303,9 @@ mod tests {
             (429, Missing::Path, "<html>", ("RateLimited", Class::RateLimited)),
             (500, Missing::Path, "", ("ServerError", Class::Transient)),
             (599, Missing::Path, "", ("ServerError", Class::Transient)),
+            (404, Missing::Offer, r#"{"event_id":["no"]}"#, ("NoSuchOffer", Class::Data)),
+            (404, Missing::Offer, "{}", ("WrongAddress", Class::Settings)),
+            (400, Missing::Path, r#"{"ticketing_urls":["both"]}"#, ("NoTicketing", Class::Settings)),
             (206, Missing::Path, "", ("UnexpectedStatus", Class::VendorFault)),
         ] {
             assert_eq!(code(status, missing, body), expected, "{status} {body}");

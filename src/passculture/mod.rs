@@ -10,6 +10,7 @@
 //! Invariant: no API key and no personal data in an error, a log line or a `Debug` text.
 
 mod availability;
+mod bookings;
 mod budget;
 mod client;
 mod error;
@@ -21,6 +22,7 @@ mod transport;
 mod venues;
 
 pub use availability::Availability;
+pub use bookings::{BookingStatus, Email, ListedBooking, MAX_BOOKINGS_LISTED};
 pub use budget::{Budget, BudgetError};
 pub use client::{Client, Clock, Millis, Settings};
 pub use error::{FieldError, NorthError};
