@@ -112,11 +112,8 @@ impl Client {
         let mut all: Vec<ListedBooking> = Vec::new();
         let mut first = 1;
         while all.len() <= MAX_BOOKINGS_LISTED {
-            let mut query = vec![
-                ("offerId", offer_id.to_string()),
-                ("firstIndex", first.to_string()),
-                ("limit", PAGE.to_string()),
-            ];
+            let mut query =
+                vec![("offerId", offer_id.to_string()), ("firstIndex", first.to_string()), ("limit", PAGE.to_string())];
             query.extend(stock_id.map(|stock| ("stockId", stock.to_string())));
             let call = Call {
                 operation: OPERATION,

@@ -136,7 +136,7 @@ impl Client {
         self.decode(call.operation, &body)
     }
 
-    fn decode<T: DeserializeOwned>(&self, operation: &'static str, body: &[u8]) -> Result<T, NorthError> {
+    pub(super) fn decode<T: DeserializeOwned>(&self, operation: &'static str, body: &[u8]) -> Result<T, NorthError> {
         let mut reader = serde_json::Deserializer::from_slice(body);
         serde_path_to_error::deserialize(&mut reader).map_err(|why| {
             let page = body.trim_ascii_start().starts_with(b"<");
@@ -163,14 +163,17 @@ impl Client {
         let started = Instant::now();
         let mut obeyed = Duration::ZERO;
         let mut delays = self.policy.delays();
+        let mut open_before = false;
         loop {
-            obeyed += self.pay(call.operation, self.policy.patience.saturating_sub(obeyed)).await?;
+            let paid = self.pay(call.operation, self.policy.patience.saturating_sub(obeyed)).await;
+            obeyed += paid.map_err(|failure| Failure { open_before, ..failure })?;
             let Attempt { result, date } = self.attempt(call).await;
             self.remember_skew(date.as_deref());
             let mut failure = match result {
                 Ok(body) => return Ok(body),
-                Err(failure) => failure,
+                Err(failure) => Failure { open_before, ..failure },
             };
+            open_before |= failure.leaves_open();
             // A date is counted from the answer's own, so that a clock that is off here shortens no wait.
             let answered_at = date.as_deref().and_then(retry::http_date).unwrap_or_else(|| (self.shared.clock)());
             let said = failure.retry_after.as_deref().and_then(|text| retry::retry_after(text, answered_at));
@@ -223,7 +226,8 @@ impl Client {
     }
 
     async fn pay(&self, operation: &'static str, patience: Duration) -> Result<Duration, Failure> {
-        let refused = |error| Failure { error, retry_after: None, answer_lost: false, fields: Vec::new() };
+        let refused =
+            |error| Failure { error, retry_after: None, answer_lost: false, open_before: false, fields: Vec::new() };
         self.shared.pace.permit(patience).await.map_err(|why| refused(self.unpaid(operation, why)))
     }
 
@@ -278,7 +282,12 @@ impl Client {
 }
 
 fn may_resend(call: &Call<'_>, failure: &Failure) -> bool {
-    failure.error.class.is_retryable() && (call.resend == Resend::Freely || !failure.answer_lost)
+    failure.error.class.is_retryable()
+        && match call.resend {
+            Resend::Freely => true,
+            Resend::IfNothingHappened => !failure.answer_lost,
+            Resend::IfUnreached => !failure.leaves_open(),
+        }
 }
 
 impl fmt::Debug for Client {

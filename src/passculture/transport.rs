@@ -25,13 +25,23 @@ pub(super) struct Call<'a> {
     /// Below the base URL, with its leading slash.
     pub(super) path: &'a str,
     pub(super) query: &'a [(&'static str, String)],
-    /// JSON.
-    pub(super) body: Option<&'a [u8]>,
+    pub(super) body: Option<Content<'a>>,
     /// For the whole attempt, the answer's last byte included.
     pub(super) timeout: Duration,
     pub(super) missing: Missing,
     /// May the call be repeated when nobody knows whether it took effect?
     pub(super) resend: Resend,
+}
+
+/// A body and what it is.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Json(&'a [u8]),
+    Form {
+        /// Occurs nowhere in the parts.
+        boundary: &'a str,
+        bytes: &'a [u8],
+    },
 }
 
 /// What to do when an answer is lost.
@@ -41,6 +51,8 @@ pub(super) enum Resend {
     Freely,
     /// Only when provably nothing happened.
     IfNothingHappened,
+    /// As before, and a server error proves nothing: right for what repeating would make twice.
+    IfUnreached,
 }
 
 /// What one attempt gave.
@@ -57,8 +69,17 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<String>,
     /// May the call have taken effect all the same?
     pub(super) answer_lost: bool,
+    /// Did an earlier attempt of the same call leave that open?
+    pub(super) open_before: bool,
     /// The fields that the answer names.
     pub(super) fields: Vec<FieldError>,
+}
+
+impl Failure {
+    /// May this attempt have taken effect? A server that broke down while at work, and an odd success, leave that open.
+    pub(super) fn leaves_open(&self) -> bool {
+        self.answer_lost || self.error.status.is_some_and(|status| status < 300 || status == 408 || status >= 500)
+    }
 }
 
 /// The connection pool and what every request carries.
@@ -118,7 +139,11 @@ impl Transport {
             request = request.query(call.query);
         }
         if let Some(body) = call.body {
-            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_vec());
+            let (kind, bytes) = match body {
+                Content::Json(bytes) => ("application/json".to_owned(), bytes),
+                Content::Form { boundary, bytes } => (format!("multipart/form-data; boundary={boundary}"), bytes),
+            };
+            request = request.header(reqwest::header::CONTENT_TYPE, kind).body(bytes.to_vec());
         }
         let mut answer = match request.send().await {
             Ok(answer) => answer,
@@ -135,6 +160,7 @@ impl Transport {
                 retry_after,
                 // A 500 is the application's own refusal; these two come from something in front of it.
                 answer_lost: matches!(status, 502 | 504),
+                open_before: false,
                 fields: error::field_errors(&body),
             }),
             // The status alone is an answer when there is nothing else to read.
@@ -144,6 +170,7 @@ impl Transport {
                 error: error::of_answer(call.operation, call.missing, status, b"", ""),
                 retry_after,
                 answer_lost: matches!(status, 502 | 504),
+                open_before: false,
                 fields: Vec::new(),
             }),
         };
@@ -172,6 +199,7 @@ async fn read(answer: &mut reqwest::Response, call: &Call<'_>, limit: Duration) 
                     ),
                     retry_after: None,
                     answer_lost: true,
+                    open_before: false,
                     fields: Vec::new(),
                 });
             }
@@ -208,6 +236,7 @@ fn not_answered(call: &Call<'_>, limit: Duration, why: &reqwest::Error) -> Failu
         ),
         retry_after: None,
         answer_lost: !(why.is_connect() || why.is_builder()),
+        open_before: false,
         fields: Vec::new(),
     }
 }

@@ -15,7 +15,7 @@ use reqwest::Method;
 use super::availability::Availability;
 use super::client::Client;
 use super::error::{FieldError, Missing, NorthError};
-use super::transport::{Call, Resend};
+use super::transport::{Call, Content, Resend};
 use wire::{WireAvailability, WireProduct, WireProducts, WireUpsert};
 
 /// EANs in one availability check or one read.
@@ -232,7 +232,7 @@ impl Client {
             method: Method::POST,
             path: PATH,
             query: &[],
-            body: Some(&body),
+            body: Some(Content::Json(&body)),
             timeout: UPSERT_TIMEOUT,
             missing: Missing::Venue,
             resend,
@@ -241,7 +241,7 @@ impl Client {
             Ok(_) => Ok(()),
             Err(failure) if failure.answer_lost => Err(UpsertError::AnswerLost(failure.error)),
             Err(failure) => {
-                let items = refused_items(&failure.fields, offers.len());
+                let items = refused_items("products", &failure.fields, offers.len());
                 if items.is_empty() {
                     Err(UpsertError::Failed(failure.error))
                 } else {
@@ -297,7 +297,7 @@ fn at_most(operation: &'static str, count: usize, most: usize) -> Result<(), Nor
     ))
 }
 
-fn unwritable(operation: &'static str, why: &serde_json::Error) -> NorthError {
+pub(super) fn unwritable(operation: &'static str, why: &serde_json::Error) -> NorthError {
     NorthError::new(
         Class::Data,
         "UnwritableRequest",
@@ -318,12 +318,12 @@ fn joined(eans: &[Ean]) -> String {
     text
 }
 
-/// The items that a 400 names (`products.12.stock.price`), in order; names that fit no item are left out.
-fn refused_items(fields: &[FieldError], sent: usize) -> Vec<RefusedItem> {
+/// The items of a list that a 400 names (`products.12.stock.price`), in order; names that fit no item are left out.
+pub(super) fn refused_items(list: &str, fields: &[FieldError], sent: usize) -> Vec<RefusedItem> {
     let mut items: Vec<RefusedItem> = fields
         .iter()
         .filter_map(|error| {
-            let (index, field) = error.key.strip_prefix("products.")?.split_once('.')?;
+            let (index, field) = error.key.strip_prefix(list)?.strip_prefix('.')?.split_once('.')?;
             let index = index.parse().ok().filter(|index| *index < sent)?;
             Some(RefusedItem { index, field: field.to_owned(), messages: error.messages.clone() })
         })
@@ -342,7 +342,7 @@ mod tests {
         let body = br#"{"products.12.stock.price":["too big"],"products.3.ean":"13 characters, please",
             "products.3.stock.quantity":["a","b"],"products.0.__root__":["dates"],"products.500.ean":["nobody"],
             "products.x.ean":["?"],"products":["too many"],"location":["no"]}"#;
-        let items = refused_items(&field_errors(body), 500);
+        let items = refused_items("products", &field_errors(body), 500);
         let read: Vec<_> = items.iter().map(|item| (item.index, item.field.as_str(), item.messages.len())).collect();
         assert_eq!(read.len(), 4, "{read:?}");
         assert_eq!(read[0], (0, "__root__", 1));
