@@ -14,6 +14,7 @@ mod bookings;
 mod budget;
 mod client;
 mod error;
+mod events;
 pub mod messages;
 mod pace;
 mod products;
@@ -26,6 +27,11 @@ pub use bookings::{BookingStatus, Email, ListedBooking, MAX_BOOKINGS_LISTED};
 pub use budget::{Budget, BudgetError};
 pub use client::{Client, Clock, Millis, Settings};
 pub use error::{FieldError, NorthError};
+pub use events::{
+    Accessibility, CategoryFields, Contact, DateBody, DatePatch, DatesAdded, Event, EventBody, EventDate, EventPatch,
+    EventPublication, MAX_CREDIT_CHARS, MAX_DATES_LISTED, MAX_DATES_SENT, MAX_KEYS_ASKED, MAX_PICTURE_BYTES,
+    MAX_PRICE_CATEGORIES, MessageUrls, PriceCategory, PriceCategoryBody, PriceCategoryPatch, SendError, UrlsSet,
+};
 pub use products::{
     AfterLostAnswer, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, OfferStatus, ProductOffer, ProductStock, Publication,
     RefusedItem, UpsertError, UpsertOptions,
