@@ -100,7 +100,9 @@ impl Client {
     /// # Errors
     /// [`SendError`]; among the codes `TicketingUrlsHeld`, `BadMessageUrls`, `VenueNotLinked`.
     pub async fn set_message_urls(&self, venue_id: Option<i64>, wanted: &MessageUrls) -> Result<UrlsSet, SendError> {
-        wanted.check()?;
+        if let Some((key, what)) = wanted.problem() {
+            return Err(refused_here(SET, "BadMessageUrls", key, what, "correct `server.public_url`"));
+        }
         let before = self.message_urls(venue_id).await.map_err(SendError::Failed)?;
         if before == *wanted {
             return Ok(UrlsSet { before, changed: false });
@@ -115,19 +117,16 @@ impl Client {
 }
 
 impl MessageUrls {
-    fn check(&self) -> Result<(), SendError> {
-        const REMEDY: &str = "correct `server.public_url`";
-        let bad = |key: &str, what: String| Err(refused_here(SET, "BadMessageUrls", key, what, REMEDY));
+    /// The field that pass Culture would not take, and why.
+    fn problem(&self) -> Option<(&'static str, String)> {
         if self.booking.is_some() != self.cancel.is_some() {
-            return bad("ticketing_urls", "booking and cancellation address are both set or both absent".to_owned());
+            let what = "booking and cancellation address are both set or both absent";
+            return Some(("ticketing_urls", what.to_owned()));
         }
         let all = [("bookingUrl", &self.booking), ("cancelUrl", &self.cancel), ("notificationUrl", &self.notification)];
-        for (key, url) in all {
-            if url.as_ref().is_some_and(|url| url.chars().count() > MAX_URL_CHARS) {
-                return bad(key, format!("the address has more than {MAX_URL_CHARS} characters"));
-            }
-        }
-        Ok(())
+        let too_long = |url: &Option<String>| url.as_ref().is_some_and(|url| url.chars().count() > MAX_URL_CHARS);
+        let (key, _) = all.into_iter().find(|(_, url)| too_long(url))?;
+        Some((key, format!("the address has more than {MAX_URL_CHARS} characters")))
     }
 }
 
@@ -165,12 +164,12 @@ mod tests {
     #[test]
     fn half_a_ticketing_and_an_endless_address_are_not_sent() {
         let half = MessageUrls { booking: Some("https://a.example/b".into()), ..MessageUrls::default() };
-        assert_eq!(half.check().unwrap_err().error().code, "BadMessageUrls");
+        assert_eq!(half.problem().unwrap().0, "ticketing_urls");
         let long = MessageUrls {
             notification: Some(format!("https://a.example/{}", "n".repeat(250))),
             ..MessageUrls::default()
         };
-        assert_eq!(long.check().unwrap_err().error().code, "BadMessageUrls");
-        assert!(MessageUrls::default().check().is_ok());
+        assert_eq!(long.problem().unwrap().0, "notificationUrl");
+        assert_eq!(MessageUrls::default().problem(), None);
     }
 }
