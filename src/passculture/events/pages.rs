@@ -35,7 +35,7 @@ impl Client {
     /// Reads every page. pass Culture lists by ascending number and starts at the one it is told.
     ///
     /// # Errors
-    /// `ListTooLong`, or as any call.
+    /// `ListTooLong`, `ListStuck` (a full page that does not move on), or as any call.
     pub(super) async fn rows<T: DeserializeOwned + Row>(&self, list: &List<'_>) -> Result<Vec<T>, NorthError> {
         let mut all = Vec::new();
         let mut first = 1;
@@ -44,14 +44,23 @@ impl Client {
             query.extend([("firstIndex", first.to_string()), ("limit", PAGE.to_string())]);
             let page: Page<T> = self.read(list.operation, list.path, &query, list.missing).await?;
             let read = page.rows.len();
-            // A page that does not move on ends the list: its rows are those we have.
-            let last = page.rows.iter().map(Row::id).max().filter(|last| *last >= first);
-            all.extend(page.rows.into_iter().filter(|row| row.id() >= first));
-            match last {
-                Some(last) if read >= PAGE => first = last.saturating_add(1),
-                _ if all.len() <= list.bound => return Ok(all),
-                _ => break,
+            let last = page.rows.iter().map(Row::id).max().unwrap_or_default();
+            all.extend(page.rows);
+            if read < PAGE && all.len() <= list.bound {
+                return Ok(all);
             }
+            if last < first {
+                return Err(NorthError::new(
+                    Class::VendorFault,
+                    "ListStuck",
+                    list.operation,
+                    format!(
+                        "the page from number {first} on ends at {last}, so that the list cannot be read to its end"
+                    ),
+                    "this should not happen: report it with the offer's number",
+                ));
+            }
+            first = last.saturating_add(1);
         }
         Err(NorthError::new(
             Class::VendorFault,
