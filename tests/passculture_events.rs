@@ -126,7 +126,7 @@ async fn an_event_is_made_found_by_its_key_and_changed() {
     assert_ne!(category(&made, "PASS", 600), category(&made, "PASS · 3D", 800));
 
     let keys = ["boost:film:412".to_owned(), "boost:film:none".to_owned()];
-    assert_eq!(client.find_events(535, &keys).await.unwrap(), [made.clone()]);
+    assert_eq!(client.find_events(535, &keys).await.unwrap(), std::slice::from_ref(&made));
     assert_eq!(client.find_events(536, &keys).await.unwrap(), []);
     assert_eq!(client.find_events(535, &[]).await.unwrap(), []);
     assert_eq!(client.find_events(999, &keys).await.unwrap_err().code, "VenueNotLinked");

@@ -7,11 +7,10 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use passerelle_contract::{Cents, Quantity};
-use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::written::{at, at_venue, cents, moment, places, some_cents, some_places, utc};
 use crate::passculture::client::Millis;
 
 /// An event to make. Its picture travels alone, for one that does not please fails the whole creation.
@@ -269,57 +268,6 @@ pub(super) struct NewDates<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewPriceCategories<'a> {
     pub(super) price_categories: &'a [PriceCategoryBody],
-}
-
-fn utc<S: Serializer>(at: Millis) -> Result<String, S::Error> {
-    let at = Timestamp::from_millisecond(at).map_err(|_| S::Error::custom("a moment is out of range"))?;
-    Ok(at.to_string())
-}
-
-// serde hands references over.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn at<S: Serializer>(at: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&utc::<S>(*at)?)
-}
-
-fn moment<S: Serializer>(at: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => serializer.serialize_str(&utc::<S>(*at)?),
-        None => serializer.serialize_none(),
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn at_venue<S: Serializer>(venue_id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "physical", rename_all = "camelCase")]
-    struct Physical {
-        venue_id: i64,
-    }
-    Physical { venue_id: *venue_id }.serialize(serializer)
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn cents<S: Serializer>(price: &Cents, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u32(price.0)
-}
-
-fn some_cents<S: Serializer>(price: &Option<Cents>, serializer: S) -> Result<S::Ok, S::Error> {
-    price.map(|price| price.0).serialize(serializer)
-}
-
-fn places<S: Serializer>(quantity: &Quantity, serializer: S) -> Result<S::Ok, S::Error> {
-    match quantity {
-        Quantity::Exactly(places) => serializer.serialize_u32(*places),
-        Quantity::Unlimited => serializer.serialize_str("unlimited"),
-    }
-}
-
-fn some_places<S: Serializer>(quantity: &Option<Quantity>, serializer: S) -> Result<S::Ok, S::Error> {
-    match quantity {
-        Some(quantity) => places(quantity, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]

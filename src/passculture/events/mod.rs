@@ -14,6 +14,7 @@ mod pages;
 mod picture;
 mod read;
 mod send;
+mod written;
 
 pub use body::{
     Accessibility, CategoryFields, Contact, DateBody, DatePatch, EventBody, EventPatch, EventPublication,
