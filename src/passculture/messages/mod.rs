@@ -207,6 +207,3 @@ fn verify(inner: &[u8], signature: &[u8], keys: &[Secret]) -> bool {
     }
     matched.into()
 }
-
-#[cfg(test)]
-mod tests;

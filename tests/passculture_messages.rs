@@ -1,8 +1,16 @@
+//! Signed messages as the sandbox's serialiser writes them, and what nobody signed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use passerelle::passculture::messages::{
+    Action, BookingAnswer, CancellationAnswer, Kind, MAX_BODY_BYTES, Message, Rejected, SoldTicket, fingerprint_of_notice,
+    fingerprint_of_wish, read,
+};
+use passerelle::sandbox::message::{sign_message, signature, wire_body};
+use passerelle_contract::Cents;
+use passerelle_kit::secret::Secret;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use super::*;
-use crate::sandbox::message::{sign_message, signature, wire_body};
 
 const KEY: &str = "hmac-test-key-0001";
 
