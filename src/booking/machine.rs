@@ -33,6 +33,7 @@ pub const ADOPTION_GRACE: Duration = Duration::from_secs(20);
 const TRIES_BEFORE_A_PERSON: u32 = 6;
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const VOID_BUT_BOOKED: &str = "VoidButBooked: the ticket is void at the venue and pass Culture still counts it; ask the beneficiary to cancel again, or the venue to cancel in its portal";
 /// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -189,7 +190,7 @@ pub fn after(
             ..to(
                 Booked,
                 None,
-                Some("VoidButBooked: the ticket is void at the venue and pass Culture still counts it; ask the beneficiary to cancel again, or the venue to cancel in its portal".into()),
+                Some(VOID_BUT_BOOKED.into()),
             )
         },
         (Booked, H::ListedCancelled) if tickets_live => BookingRow {
@@ -213,9 +214,17 @@ pub fn after(
         (Booked | Operator | Unknown, H::ReleaseAsked) if tickets_live => {
             to(Releasing, Some(Duration::ZERO), Some("ReleasedByHand: an operator asked for its tickets to be voided".into()))
         }
+        // What is void stays void; only pass Culture may still count it.
+        (Cancelled, H::CancelInDoubt(why)) => to(Cancelled, Some(LISTED_AFTER), Some(why.clone())),
+        (Cancelled, H::ListedLive) => {
+            BookingRow { confirmed: true, needs_human: true, ..to(Cancelled, None, Some(VOID_BUT_BOOKED.into())) }
+        }
+        (Cancelled, H::ListedCancelled | H::NotListed) => to(Cancelled, None, None),
+        (Cancelled, H::NotAsked(why)) => again(why, false),
         (Operator, H::CancelDone) => to(Cancelled, None, None),
         (Releasing, H::CancelDone) => to(Released, None, row.reason.clone()),
         (Operator | Unknown, H::ClosedByHand(why)) => to(Released, None, Some(why.clone())),
+        (Cancelled, H::ClosedByHand(why)) if row.needs_human => to(Cancelled, None, Some(why.clone())),
         (Booked, H::ClosedByHand(why)) if row.needs_human => {
             BookingRow { confirmed: true, ..to(Booked, None, Some(why.clone())) }
         }

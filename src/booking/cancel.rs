@@ -1,0 +1,256 @@
+//! Tickets are to be voided, named by barcode alone.
+//!
+//! Idempotent and per ticket: what is void already is answered as void, with the true number of places left. Only a ticket
+//! that is surely void is answered as cancelled; a doubt is "not now", and `settle` compares with pass Culture's listing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use passerelle_contract::{Adapter, BoxOffice, CancelOutcome, CancelUnit, Deadline, Ticket};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::keeper::{Keeper, ticket};
+use super::machine::Happening;
+use super::order::StoredOrder;
+use super::{ANSWER_WITHIN, DECIDE_WITHIN, Desk, VENDOR_WITHIN, line};
+use crate::passculture::messages::CancellationAnswer;
+use crate::store::StoreError;
+use crate::store::bookings::{StoredBooking, TicketRow, TicketState};
+
+/// Times that a booking is looked at again because somebody else moved it meanwhile.
+const TRIES: usize = 6;
+
+/// What became of the tickets that were to be voided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Voided {
+    /// All of them are void.
+    All,
+    /// The vendor keeps one for good: why.
+    Kept(String),
+    /// Not all are void, or nobody knows: why.
+    Doubt(String),
+}
+
+impl Desk {
+    /// Takes a cancellation. `began` is when its first byte came.
+    pub async fn cancel(&self, account: &str, barcodes: Vec<String>, began: Instant) -> CancellationAnswer {
+        let (tell, told) = oneshot::channel();
+        let desk = self.clone();
+        let account = account.to_owned();
+        self.inner.tasks.spawn(async move {
+            let (answer, keepers) = desk.void_barcodes(&account, &barcodes, began).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a cancellation could not be stored; it is refused");
+                (CancellationAnswer::Failed, Vec::new())
+            });
+            if tell.send(answer).is_err() && matches!(answer, CancellationAnswer::Cancelled { .. }) {
+                desk.cancelled_too_late(&keepers).await;
+            }
+        });
+        match timeout_at(began + ANSWER_WITHIN, told).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => CancellationAnswer::Failed,
+        }
+    }
+
+    async fn void_barcodes(
+        &self,
+        account: &str,
+        barcodes: &[String],
+        began: Instant,
+    ) -> Result<(CancellationAnswer, Vec<Keeper>), StoreError> {
+        let bookings = self.store().bookings_by_barcodes(account, barcodes).await?;
+        let known = |barcode: &String| {
+            bookings.iter().any(|booking| booking.tickets.iter().any(|ticket| ticket.barcode == *barcode))
+        };
+        if !barcodes.iter().all(known) {
+            tracing::warn!(account, "a cancellation of a barcode that nobody here has given");
+            return Ok((CancellationAnswer::Unknown, Vec::new()));
+        }
+        let deadline = Deadline((began + VENDOR_WITHIN).into_std());
+        let (mut left, mut keepers) = (None, Vec::new());
+        for booking in bookings {
+            let connection = booking.row.connection.clone();
+            let adapter = match self.inner.house.adapter(&connection).await {
+                Ok(adapter) if adapter.box_office().is_some() => adapter,
+                Ok(_) | Err(_) => {
+                    tracing::error!(connection, "a cancellation for a connection that does not work");
+                    return Ok((CancellationAnswer::Failed, keepers));
+                }
+            };
+            let Some(place) = self.place(&connection) else { return Ok((CancellationAnswer::Failed, keepers)) };
+            let keeper = self.keeper(booking, &adapter);
+            let told = line(self.now(), "cancel", "pass Culture asks to void its tickets");
+            let voided = self.void(&keeper, &adapter, Some(barcodes), deadline, told).await?;
+            let late = Instant::now() > began + DECIDE_WITHIN;
+            let answer = match voided {
+                Voided::All if late => {
+                    let why = "VoidedTooLate: the vendor voided the tickets after pass Culture was told no".to_owned();
+                    keeper.apply(&Happening::CancelInDoubt(why), &[], &[]).await?;
+                    CancellationAnswer::Failed
+                }
+                Voided::All => {
+                    let told = [line(self.now(), "answer", "200: the tickets are void")];
+                    // Tickets of the booking that were not asked for keep it as it is.
+                    if keeper.seen().await.tickets.iter().all(|ticket| ticket.state == TicketState::Void) {
+                        keeper.apply(&Happening::CancelDone, &[], &told).await?;
+                    }
+                    let places = self.places_left(&keeper, &adapter, began).await;
+                    left = Some(left.map_or(places, |before: u32| before.min(places)));
+                    keepers.push(keeper);
+                    drop(place);
+                    continue;
+                }
+                Voided::Kept(_) => CancellationAnswer::Refused,
+                Voided::Doubt(why) => {
+                    keeper.apply(&Happening::CancelInDoubt(why), &[], &[]).await?;
+                    CancellationAnswer::Failed
+                }
+            };
+            return Ok((answer, keepers));
+        }
+        Ok((CancellationAnswer::Cancelled { remaining: left.unwrap_or(0) }, keepers))
+    }
+
+    /// pass Culture was not told, or too late: it may still count what is void.
+    async fn cancelled_too_late(&self, keepers: &[Keeper]) {
+        for keeper in keepers {
+            let why = "AnsweredTooLate: the tickets are void and pass Culture could not be told in time".to_owned();
+            if let Err(error) = keeper.apply(&Happening::CancelInDoubt(why), &[], &[]).await {
+                tracing::error!(%error, "a late cancellation could not be marked");
+            }
+        }
+    }
+
+    pub(super) fn keeper(&self, booking: StoredBooking, adapter: &Arc<dyn Adapter>) -> Keeper {
+        let semantics = adapter.box_office().map(BoxOffice::semantics);
+        Keeper::new(Arc::clone(&self.inner.store), booking, semantics, self.inner.now)
+    }
+
+    /// Voids tickets at their vendor: those with `barcodes`, or all. The intent is stored before, the outcome after.
+    pub(super) async fn void(
+        &self,
+        keeper: &Keeper,
+        adapter: &Arc<dyn Adapter>,
+        barcodes: Option<&[String]>,
+        deadline: Deadline,
+        why: crate::store::bookings::BookingEvent,
+    ) -> Result<Voided, StoreError> {
+        let Some(office) = adapter.box_office() else {
+            return Ok(Voided::Doubt("NoBoxOffice: the adapter sells nothing any more".into()));
+        };
+        let whole_sale = office.semantics().cancels == CancelUnit::Sale;
+        for _ in 0..TRIES {
+            let seen = keeper.seen().await;
+            let asked = |ticket: &&TicketRow| {
+                whole_sale || barcodes.is_none_or(|barcodes| barcodes.contains(&ticket.barcode))
+            };
+            let mut open: Vec<TicketRow> = seen.tickets.iter().filter(asked).cloned().collect();
+            if let Some(kept) = open.iter().find(|ticket| ticket.state == TicketState::Kept) {
+                return Ok(Voided::Kept(format!("TicketKept: the vendor keeps ticket {}", kept.place + 1)));
+            }
+            open.retain(|ticket| ticket.state != TicketState::Void);
+            if open.is_empty() {
+                return Ok(Voided::All);
+            }
+            for ticket in &mut open {
+                ticket.state = TicketState::Voiding;
+            }
+            if !keeper.note(seen.row.version, |_| {}, &open, std::slice::from_ref(&why)).await? {
+                continue;
+            }
+            let tickets: Vec<Ticket> = open.iter().map(ticket).collect();
+            let limit = deadline.left() + Duration::from_secs(2);
+            let outcomes = timeout(limit, office.cancel(&tickets, deadline)).await.unwrap_or_default();
+            return self.voided(keeper, open, outcomes).await;
+        }
+        Ok(Voided::Doubt("Overtaken: the booking was moved by others".into()))
+    }
+
+    /// Stores what became of tickets. Whoever overtook us asked for the same, so the truth of a ticket is written over theirs.
+    async fn voided(
+        &self,
+        keeper: &Keeper,
+        mut tickets: Vec<TicketRow>,
+        outcomes: Vec<CancelOutcome>,
+    ) -> Result<Voided, StoreError> {
+        let mut verdict = Voided::All;
+        let mut told = Vec::new();
+        let mut outcomes = outcomes.into_iter();
+        for ticket in &mut tickets {
+            let (state, text) = match outcomes.next() {
+                Some(CancelOutcome::Cancelled) => (TicketState::Void, "void".to_owned()),
+                Some(CancelOutcome::AlreadyCancelled) => (TicketState::Void, "was void already".to_owned()),
+                Some(CancelOutcome::NotFound) => (TicketState::Void, "unknown to the vendor: no seat is held".to_owned()),
+                Some(CancelOutcome::Refused(why)) => {
+                    verdict = Voided::Kept(format!("TicketKept: {why}"));
+                    (TicketState::Kept, format!("the vendor refuses for good: {why}"))
+                }
+                Some(CancelOutcome::NotAttempted(error)) => {
+                    let why = format!("{}: {}: {}", error.code, error.operation, error.context);
+                    if verdict == Voided::All {
+                        verdict = Voided::Doubt(why.clone());
+                    }
+                    (TicketState::Live, format!("nothing happened: {why}"))
+                }
+                Some(CancelOutcome::Unknown(error)) => {
+                    let why = format!("{}: {}: {}", error.code, error.operation, error.context);
+                    if verdict == Voided::All {
+                        verdict = Voided::Doubt(why.clone());
+                    }
+                    (TicketState::Voiding, format!("may be void: {why}"))
+                }
+                None => {
+                    if verdict == Voided::All {
+                        verdict = Voided::Doubt("NoAnswer: the vendor did not answer in time".into());
+                    }
+                    (TicketState::Voiding, "may be void: the vendor did not answer in time".to_owned())
+                }
+            };
+            ticket.state = state;
+            told.push(line(self.now(), "void", format!("ticket {}: {text}", ticket.place + 1)));
+        }
+        for _ in 0..TRIES {
+            let version = keeper.seen().await.row.version;
+            if keeper.note(version, |_| {}, &tickets, &told).await? {
+                return Ok(verdict);
+            }
+        }
+        Ok(Voided::Doubt("Overtaken: the booking was moved by others".into()))
+    }
+
+    /// Places left after a cancellation: as the vendor says, else as last known and what was freed.
+    async fn places_left(&self, keeper: &Keeper, adapter: &Arc<dyn Adapter>, began: Instant) -> u32 {
+        let booking = keeper.seen().await;
+        let Some(stored) = StoredOrder::read(&booking.row) else { return 0 };
+        let order = stored.order(&booking.row, None);
+        let deadline = Deadline((began + VENDOR_WITHIN).into_std());
+        let asked = match adapter.box_office() {
+            Some(office) => timeout_at(began + DECIDE_WITHIN, office.remaining(&order, deadline)).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let left = match asked {
+            Some(left) => left,
+            None => {
+                let row = &booking.row;
+                let known = self.store().date_by_stock(&row.account, row.stock_id, None, None).await.ok().flatten();
+                let before = known.and_then(|sold| sold.date.desired_quantity).or(row.remaining).unwrap_or(0);
+                before.saturating_add(row.quantity)
+            }
+        };
+        let row = &booking.row;
+        let touched = self.store().touch_date(&row.connection, &stored.event, &stored.date, left, true, self.now()).await;
+        if let Err(error) = touched {
+            tracing::warn!(%error, "places left were not remembered; the next pass reads them");
+        }
+        left
+    }
+}
+
+/// Is nothing held any more?
+pub(super) fn all_void(outcomes: &[CancelOutcome]) -> bool {
+    !outcomes.is_empty()
+        && outcomes.iter().all(|outcome| {
+            matches!(outcome, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled | CancelOutcome::NotFound)
+        })
+}
