@@ -145,9 +145,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("catalogue", &["rules", "store", "passculture"]),
     ("booking", &["rules", "store", "passculture"]),
-    ("gateway", &["store", "passculture", "catalogue", "registry", "telemetry"]),
+    ("gateway", &["store", "passculture", "catalogue", "booking", "registry", "telemetry"]),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
-    ("web", &["store", "gateway", "catalogue", "health", "telemetry"]),
+    ("web", &["store", "passculture", "gateway", "catalogue", "booking", "health", "telemetry"]),
 ];
 
 #[test]

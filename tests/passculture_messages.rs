@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use passerelle::passculture::messages::{
-    Action, BookingAnswer, CancellationAnswer, Kind, MAX_BODY_BYTES, Message, Rejected, SoldTicket, fingerprint_of_notice,
-    fingerprint_of_wish, read,
+    Action, BookingAnswer, CancellationAnswer, Kind, MAX_BODY_BYTES, Message, Rejected, SoldTicket,
+    fingerprint_of_notice, fingerprint_of_wish, read,
 };
 use passerelle::sandbox::message::{sign_message, signature, wire_body};
 use passerelle_contract::Cents;

@@ -11,15 +11,18 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::keeper::{Keeper, ticket};
-use super::machine::Happening;
+use super::machine::{Happening, LISTED_AFTER, millis};
 use super::order::StoredOrder;
 use super::{ANSWER_WITHIN, DECIDE_WITHIN, Desk, VENDOR_WITHIN, line};
 use crate::passculture::messages::CancellationAnswer;
 use crate::store::StoreError;
-use crate::store::bookings::{StoredBooking, TicketRow, TicketState};
+use crate::store::bookings::{BookingRow, BookingState, StoredBooking, TicketRow, TicketState};
 
 /// Times that a booking is looked at again because somebody else moved it meanwhile.
 const TRIES: usize = 6;
+/// What stands in a booking while its tickets are being voided, and for ever if that is never known.
+const VOID_IN_DOUBT: &str = "VoidInDoubt: pass Culture asked to void its tickets and the outcome was not stored; \
+     compare the venue's system with pass Culture";
 
 /// What became of the tickets that were to be voided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,9 +145,8 @@ impl Desk {
         let whole_sale = office.semantics().cancels == CancelUnit::Sale;
         for _ in 0..TRIES {
             let seen = keeper.seen().await;
-            let asked = |ticket: &&TicketRow| {
-                whole_sale || barcodes.is_none_or(|barcodes| barcodes.contains(&ticket.barcode))
-            };
+            let asked =
+                |ticket: &&TicketRow| whole_sale || barcodes.is_none_or(|barcodes| barcodes.contains(&ticket.barcode));
             let mut open: Vec<TicketRow> = seen.tickets.iter().filter(asked).cloned().collect();
             if let Some(kept) = open.iter().find(|ticket| ticket.state == TicketState::Kept) {
                 return Ok(Voided::Kept(format!("TicketKept: the vendor keeps ticket {}", kept.place + 1)));
@@ -156,13 +158,21 @@ impl Desk {
             for ticket in &mut open {
                 ticket.state = TicketState::Voiding;
             }
-            if !keeper.note(seen.row.version, |_| {}, &open, std::slice::from_ref(&why)).await? {
+            // A process that dies now leaves a booking that somebody comes back to.
+            let due = self.now().saturating_add(millis(LISTED_AFTER));
+            let doubt = |next: &mut BookingRow| {
+                if next.state == BookingState::Booked {
+                    next.due_at = Some(due);
+                    next.reason = Some(VOID_IN_DOUBT.to_owned());
+                }
+            };
+            if !keeper.note(seen.row.version, doubt, &open, std::slice::from_ref(&why)).await? {
                 continue;
             }
             let tickets: Vec<Ticket> = open.iter().map(ticket).collect();
             let limit = deadline.left() + Duration::from_secs(2);
             let outcomes = timeout(limit, office.cancel(&tickets, deadline)).await.unwrap_or_default();
-            return self.voided(keeper, open, outcomes).await;
+            return self.voided(keeper, &seen.row, open, outcomes).await;
         }
         Ok(Voided::Doubt("Overtaken: the booking was moved by others".into()))
     }
@@ -171,6 +181,7 @@ impl Desk {
     async fn voided(
         &self,
         keeper: &Keeper,
+        before: &BookingRow,
         mut tickets: Vec<TicketRow>,
         outcomes: Vec<CancelOutcome>,
     ) -> Result<Voided, StoreError> {
@@ -181,7 +192,9 @@ impl Desk {
             let (state, text) = match outcomes.next() {
                 Some(CancelOutcome::Cancelled) => (TicketState::Void, "void".to_owned()),
                 Some(CancelOutcome::AlreadyCancelled) => (TicketState::Void, "was void already".to_owned()),
-                Some(CancelOutcome::NotFound) => (TicketState::Void, "unknown to the vendor: no seat is held".to_owned()),
+                Some(CancelOutcome::NotFound) => {
+                    (TicketState::Void, "unknown to the vendor: no seat is held".to_owned())
+                }
                 Some(CancelOutcome::Refused(why)) => {
                     verdict = Voided::Kept(format!("TicketKept: {why}"));
                     (TicketState::Kept, format!("the vendor refuses for good: {why}"))
@@ -212,7 +225,13 @@ impl Desk {
         }
         for _ in 0..TRIES {
             let version = keeper.seen().await.row.version;
-            if keeper.note(version, |_| {}, &tickets, &told).await? {
+            let known = |next: &mut BookingRow| {
+                if next.reason.as_deref() == Some(VOID_IN_DOUBT) && !matches!(verdict, Voided::Doubt(_)) {
+                    next.reason.clone_from(&before.reason);
+                    next.due_at = before.due_at;
+                }
+            };
+            if keeper.note(version, known, &tickets, &told).await? {
                 return Ok(verdict);
             }
         }
@@ -226,7 +245,9 @@ impl Desk {
         let order = stored.order(&booking.row, None);
         let deadline = Deadline((began + VENDOR_WITHIN).into_std());
         let asked = match adapter.box_office() {
-            Some(office) => timeout_at(began + DECIDE_WITHIN, office.remaining(&order, deadline)).await.ok().and_then(Result::ok),
+            Some(office) => {
+                timeout_at(began + DECIDE_WITHIN, office.remaining(&order, deadline)).await.ok().and_then(Result::ok)
+            }
             None => None,
         };
         let left = match asked {
@@ -239,7 +260,8 @@ impl Desk {
             }
         };
         let row = &booking.row;
-        let touched = self.store().touch_date(&row.connection, &stored.event, &stored.date, left, true, self.now()).await;
+        let touched =
+            self.store().touch_date(&row.connection, &stored.event, &stored.date, left, true, self.now()).await;
         if let Err(error) = touched {
             tracing::warn!(%error, "places left were not remembered; the next pass reads them");
         }

@@ -83,7 +83,8 @@ impl Desk {
         let answer = answer(&seen);
         let sold = matches!(answer, BookingAnswer::Sold { .. });
         if tell.send(answer).is_err() && sold {
-            let told = [line(self.now(), "answer", "the answer could not be given: too late, or nobody waits any more")];
+            let told =
+                [line(self.now(), "answer", "the answer could not be given: too late, or nobody waits any more")];
             if let Err(error) = keeper.apply(&Happening::AnsweredTooLate, &[], &told).await {
                 // The listing of pass Culture will not have it: `settle` frees it two minutes later.
                 tracing::error!(%error, "a late sale could not be marked");
@@ -97,7 +98,11 @@ impl Desk {
     async fn prepare(&self, account: &str, request: &BookingRequest) -> Result<Prepared, StoreError> {
         let (event, date) = (request.offer_id_at_provider.as_deref(), request.stock_id_at_provider.as_deref());
         let Some(sold) = self.store().date_by_stock(account, request.stock_id, event, date).await? else {
-            tracing::warn!(account, stock = request.stock_id, "a booking of a stock that nobody sells here; answered sold out");
+            tracing::warn!(
+                account,
+                stock = request.stock_id,
+                "a booking of a stock that nobody sells here; answered sold out"
+            );
             metrics::counter!("passerelle_bookings_of_unknown_stocks_total").increment(1);
             return Ok(Prepared::Answer(BookingAnswer::SoldOut));
         };
@@ -228,9 +233,7 @@ impl Desk {
         let quantity = keeper.seen().await.row.quantity;
         let (happening, tickets, told) = match call.await {
             Ok(Some(outcome)) => happening(outcome, quantity),
-            Ok(None) | Err(_) => {
-                (Happening::ProcessGone, Vec::new(), "the adapter gave no outcome at all".to_owned())
-            }
+            Ok(None) | Err(_) => (Happening::ProcessGone, Vec::new(), "the adapter gave no outcome at all".to_owned()),
         };
         let rows = ticket_rows(&keeper.seen().await.row.reference, &tickets);
         let events = [line(self.now(), "outcome", told)];
@@ -258,10 +261,14 @@ impl Desk {
         let Some(office) = adapter.box_office() else { return };
         let outcomes = office.cancel(tickets, Deadline::after(LONGEST_SALE)).await;
         let happening = if all_void(&outcomes) {
-            Happening::NotSold("BarcodeTaken: the vendor gave a barcode that another ticket has; the sale was undone".into())
+            Happening::NotSold(
+                "BarcodeTaken: the vendor gave a barcode that another ticket has; the sale was undone".into(),
+            )
         } else {
             Happening::Unknown {
-                why: "BarcodeTaken: the vendor gave a barcode that another ticket has, and the sale could not be undone".into(),
+                why:
+                    "BarcodeTaken: the vendor gave a barcode that another ticket has, and the sale could not be undone"
+                        .into(),
                 sold_some: false,
             }
         };
@@ -339,7 +346,10 @@ fn unfit(sale: &Sale, quantity: u32) -> Option<String> {
         return Some(format!("WrongNumberOfTickets: {} for {quantity}", sale.tickets.len()));
     }
     let odd = |ticket: &Ticket| !fits(&ticket.barcode) || ticket.seat.as_deref().is_some_and(|seat| !fits(seat));
-    sale.tickets.iter().any(odd).then(|| "OddTicket: a barcode or a seat is empty or longer than 100 characters".to_owned())
+    sale.tickets
+        .iter()
+        .any(odd)
+        .then(|| "OddTicket: a barcode or a seat is empty or longer than 100 characters".to_owned())
 }
 
 /// What pass Culture is told of a booking that stands like this.
@@ -366,4 +376,3 @@ fn answer(booking: &StoredBooking) -> BookingAnswer {
         _ => BookingAnswer::Failed,
     }
 }
-

@@ -10,7 +10,9 @@ use tokio::sync::Mutex;
 
 use super::line;
 use super::machine::{self, Happening};
-use crate::store::bookings::{BookingEvent, BookingRow, BookingState, Move, Moved, StoredBooking, TicketRow, TicketState};
+use crate::store::bookings::{
+    BookingEvent, BookingRow, BookingState, Move, Moved, StoredBooking, TicketRow, TicketState,
+};
 use crate::store::{Millis, Store, StoreError};
 
 /// Times that a move is tried against others who move the same row.

@@ -135,7 +135,11 @@ pub fn after(
         }
         (Abandoned, H::Sold { remaining }) => BookingRow {
             remaining: Some(*remaining),
-            ..to(Releasing, Some(ADOPTION_GRACE), Some("SoldTooLate: the vendor sold after pass Culture was told no".into()))
+            ..to(
+                Releasing,
+                Some(ADOPTION_GRACE),
+                Some("SoldTooLate: the vendor sold after pass Culture was told no".into()),
+            )
         },
         (Calling | Abandoned, H::Refused(refusal)) => {
             let (remaining, why) = told(*refusal);
@@ -155,7 +159,9 @@ pub fn after(
         (Calling | Abandoned, H::ProcessGone) if row.trace.is_none() => {
             to(Refused, None, Some("InterruptedBeforeSale: the gateway stopped before anything could be sold".into()))
         }
-        (Calling | Abandoned, H::ProcessGone) => look("InterruptedDuringSale: the gateway stopped while the vendor was selling"),
+        (Calling | Abandoned, H::ProcessGone) => {
+            look("InterruptedDuringSale: the gateway stopped while the vendor was selling")
+        }
 
         (Unknown, H::FoundSold) => to(Releasing, Some(Duration::ZERO), row.reason.clone()),
         (Unknown, H::FoundNotSold) => {
@@ -184,15 +190,9 @@ pub fn after(
             let reason = row.reason.clone();
             BookingRow { confirmed: true, needs_human: reason.is_some(), ..to(Booked, None, reason) }
         }
-        (Booked, H::ListedLive) => BookingRow {
-            confirmed: true,
-            needs_human: true,
-            ..to(
-                Booked,
-                None,
-                Some(VOID_BUT_BOOKED.into()),
-            )
-        },
+        (Booked, H::ListedLive) => {
+            BookingRow { confirmed: true, needs_human: true, ..to(Booked, None, Some(VOID_BUT_BOOKED.into())) }
+        }
         (Booked, H::ListedCancelled) if tickets_live => BookingRow {
             confirmed: true,
             ..to(
@@ -210,10 +210,14 @@ pub fn after(
         (Booked, H::NotListed) => to(Cancelled, None, None),
         (Booked, H::NotAsked(why)) => again(why, false),
         (Booked, H::CancelDone) => to(Cancelled, None, None),
-        (Booked, H::CancelInDoubt(why)) => BookingRow { reason: Some(why.clone()), ..to(Booked, Some(LISTED_AFTER), None) },
-        (Booked | Operator | Unknown, H::ReleaseAsked) if tickets_live => {
-            to(Releasing, Some(Duration::ZERO), Some("ReleasedByHand: an operator asked for its tickets to be voided".into()))
+        (Booked, H::CancelInDoubt(why)) => {
+            BookingRow { reason: Some(why.clone()), ..to(Booked, Some(LISTED_AFTER), None) }
         }
+        (Booked | Operator | Unknown, H::ReleaseAsked) if tickets_live => to(
+            Releasing,
+            Some(Duration::ZERO),
+            Some("ReleasedByHand: an operator asked for its tickets to be voided".into()),
+        ),
         // What is void stays void; only pass Culture may still count it.
         (Cancelled, H::CancelInDoubt(why)) => to(Cancelled, Some(LISTED_AFTER), Some(why.clone())),
         (Cancelled, H::ListedLive) => {
@@ -255,7 +259,7 @@ fn pause(attempts: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << attempts.min(12)).min(LONGEST_PAUSE)
 }
 
-fn millis(time: Duration) -> Millis {
+pub(super) fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 

@@ -114,9 +114,7 @@ impl Desk {
         let of_connection = {
             let mut known = self.inner.of_connections.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(
-                known
-                    .entry(connection.to_owned())
-                    .or_insert_with(|| Arc::new(Semaphore::new(PLACES_OF_A_CONNECTION))),
+                known.entry(connection.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PLACES_OF_A_CONNECTION))),
             )
         };
         let of_connection = of_connection.try_acquire_owned().ok()?;

@@ -117,7 +117,9 @@ mod tests {
         assert_eq!(made.len(), 1_000);
         for reference in made {
             assert_eq!(reference.len(), 16);
-            assert!(reference.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7') && byte != b'I' && byte != b'O'));
+            assert!(
+                reference.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7') && byte != b'I' && byte != b'O')
+            );
         }
     }
 }

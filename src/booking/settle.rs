@@ -85,7 +85,10 @@ impl Desk {
                     // Nothing moved, or somebody is not answering: not again in this settling.
                     None => drop(resting.insert(before.reference)),
                     Some(after) => {
-                        if after.row.state == before.state && after.row.attempts != 0 && before.state != BookingState::Unknown {
+                        if after.row.state == before.state
+                            && after.row.attempts != 0
+                            && before.state != BookingState::Unknown
+                        {
                             resting.insert(before.reference.clone());
                         }
                         settled.push(Settled { before, after });
@@ -154,7 +157,12 @@ impl Desk {
     }
 
     /// Was it sold? The vendor is asked.
-    async fn look(&self, keeper: &Keeper, row: &BookingRow, adapter: Result<Arc<dyn Adapter>, String>) -> Result<(), StoreError> {
+    async fn look(
+        &self,
+        keeper: &Keeper,
+        row: &BookingRow,
+        adapter: Result<Arc<dyn Adapter>, String>,
+    ) -> Result<(), StoreError> {
         let (Ok(adapter), Some(stored)) = (adapter, StoredOrder::read(row)) else {
             return self.silent(keeper, "NoAdapter: the connection does not work any more").await;
         };
@@ -207,7 +215,11 @@ impl Desk {
     }
 
     /// Its tickets go back to the vendor.
-    async fn release_tickets(&self, keeper: &Keeper, adapter: Result<Arc<dyn Adapter>, String>) -> Result<(), StoreError> {
+    async fn release_tickets(
+        &self,
+        keeper: &Keeper,
+        adapter: Result<Arc<dyn Adapter>, String>,
+    ) -> Result<(), StoreError> {
         let Ok(adapter) = adapter else {
             return self.silent(keeper, "NoAdapter: the connection does not work any more").await;
         };
@@ -229,13 +241,10 @@ impl Desk {
         let row = keeper.seen().await.row;
         let (Some(stored), Some(office)) = (StoredOrder::read(&row), adapter.box_office()) else { return };
         let order = stored.order(&row, None);
-        let asked =
-            tokio::time::timeout(VENDOR_TIME, office.remaining(&order, Deadline::after(VENDOR_TIME))).await;
+        let asked = tokio::time::timeout(VENDOR_TIME, office.remaining(&order, Deadline::after(VENDOR_TIME))).await;
         if let Ok(Ok(left)) = asked
-            && let Err(error) = self
-                .store()
-                .touch_date(&row.connection, &stored.event, &stored.date, left, false, self.now())
-                .await
+            && let Err(error) =
+                self.store().touch_date(&row.connection, &stored.event, &stored.date, left, false, self.now()).await
         {
             tracing::warn!(%error, "places left were not remembered; the next pass reads them");
         }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliContext, CliError};
+use url::Url;
+
+use super::{CliContext, CliError, FAILED};
 use crate::config::load_connections;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Registered};
 use crate::store::Applied;
 
 /// Creates or changes connections; idempotent, all or nothing.
@@ -47,6 +49,31 @@ impl Apply {
             let detail = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
             context.output.text(format!("{id}  {what}{detail}"));
         }
-        Ok(0)
+        match &config.server.public_url {
+            Some(public_url) => register(context, &gateway, public_url).await,
+            None => Ok(0),
+        }
     }
+}
+
+/// Tells pass Culture where to send its messages.
+async fn register(context: &CliContext, gateway: &Gateway, public_url: &Url) -> Result<u8, CliError> {
+    let mut failed = false;
+    for (account, registered) in gateway.register_message_urls(public_url).await {
+        let (result, detail) = match registered {
+            Ok(Registered::Changed) => ("registered", String::new()),
+            Ok(Registered::Unchanged) => ("unchanged", String::new()),
+            Ok(Registered::NoKey) => ("skipped", ": no hmac_key, so no message could be believed".to_owned()),
+            Err(error) => {
+                failed = true;
+                ("failed", format!(": {error}"))
+            }
+        };
+        context.output.json(&serde_json::json!({
+            "event": "message_urls", "account": account, "result": result, "public_url": public_url,
+            "detail": detail.trim_start_matches(": "),
+        }));
+        context.output.text(format!("message URLs of account {account}  {result}{detail}"));
+    }
+    Ok(if failed { FAILED } else { 0 })
 }

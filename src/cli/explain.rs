@@ -17,10 +17,11 @@ use crate::store::ledger::{Acknowledged, Entry, Terms, find};
 /// Most rows of the quarantine told of one key.
 const MOST_ROWS: u32 = 50;
 
-/// Tells everything known of an EAN, a reference as the shop writes it, or a code.
+/// Tells everything known of an EAN, a reference as the shop writes it, a booking, or a code.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, or a code such as `BadCheckDigit`.
+    /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, a booking's reference or barcode, or a code such as
+    /// `BadCheckDigit`.
     thing: String,
 }
 
@@ -34,6 +35,9 @@ impl Explain {
             return Ok(0);
         }
         let (_, gateway) = context.open("explain").await?;
+        if super::bookings::show_booking(context, &gateway, &self.thing).await? {
+            return Ok(0);
+        }
         let ean = passerelle_kit::reference::normalise(&self.thing).ok();
         let mut known = false;
         if let Some(ean) = ean {
@@ -44,7 +48,7 @@ impl Explain {
             return Ok(0);
         }
         Err(CliError::Failed(format!(
-            "`{}` is unknown: no connection has it in its ledger, no row of the last pass carries it, and it is no code. \
+            "`{}` is unknown: no connection has it in its ledger, no row of the last pass carries it, it is no booking and no code. \
              If a shop should have it, its file or its software did not list it",
             self.thing
         )))

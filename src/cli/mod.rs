@@ -6,6 +6,7 @@
 
 mod adapters;
 mod apply;
+mod bookings;
 mod check;
 mod connections;
 mod demo;
@@ -81,9 +82,11 @@ enum Command {
     Check(check::Check),
     /// Run the gateway: web, schedule, workers.
     Serve(serve::Serve),
+    /// Bookings: list, show, settle what is open, release tickets.
+    Bookings(bookings::Bookings),
     /// Rows that stayed behind.
     Quarantine(quarantine::Quarantine),
-    /// Tell everything known of an EAN, a connection, or a code.
+    /// Tell everything known of an EAN, a booking, or a code.
     Explain(explain::Explain),
     /// The adapters and their settings.
     Adapters(adapters::Adapters),
@@ -119,6 +122,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Command::Push(command) => command.run(&context).await,
         Command::Check(command) => command.run(&context).await,
         Command::Serve(command) => command.run(&context).await,
+        Command::Bookings(command) => command.run(&context).await,
         Command::Quarantine(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Adapters(command) => command.run(&context),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
 use crate::config::Problem;
-use crate::gateway::schedule;
+use crate::gateway::{self, schedule, settling};
 use crate::{telemetry, web};
 
 /// Runs the gateway.
@@ -39,13 +39,19 @@ impl Serve {
         let gateway = Arc::new(gateway);
         let stop = CancellationToken::new();
         let schedule = tokio::spawn(schedule::run(Arc::clone(&gateway), stop.clone()));
-        let web = web::Web::new(gateway, admin_token);
+        let desk = gateway::desk(&gateway);
+        let settling = tokio::spawn(settling::run(Arc::clone(&gateway), desk.clone(), stop.clone()));
+        let web = web::Web::new(gateway, desk.clone(), admin_token);
         let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
         stop_signal().await;
-        context.output.say("stopping: finishing requests, giving leases back");
+        context.output.say("stopping: finishing requests and sales, giving leases back");
         stop.cancel();
         let _ = schedule.await;
-        match served.await {
+        let served = served.await;
+        let _ = settling.await;
+        // A sale under way is finished even when its answer left long ago.
+        desk.finish().await;
+        match served {
             Ok(Ok(())) => Ok(0),
             Ok(Err(why)) => Err(CliError::Failed(format!("the web server failed: {why}"))),
             Err(why) => Err(CliError::Failed(format!("the web server failed: {why}"))),

@@ -61,12 +61,13 @@ fn store_url(written: &str, base_dir: &Path, problems: &mut Vec<Problem>) -> Str
 }
 
 fn server(written: Option<super::written::WrittenServer>, problems: &mut Vec<Problem>) -> Option<Server> {
-    let (listen, admin_token, allow) = match written {
-        Some(server) => (server.listen, server.admin_token, server.allow_private_addresses),
-        None => (default_listen(), None, false),
+    let (listen, admin_token, public_url, allow) = match written {
+        Some(server) => (server.listen, server.admin_token, server.public_url, server.allow_private_addresses),
+        None => (default_listen(), None, None, false),
     };
+    let public_url = public_url.and_then(|written| root_url(&written, "server.public_url", problems));
     match listen.parse::<SocketAddr>() {
-        Ok(listen) => Some(Server { listen, admin_token, allow_private_addresses: allow }),
+        Ok(listen) => Some(Server { listen, admin_token, public_url, allow_private_addresses: allow }),
         Err(_) => {
             problems.push(Problem::new(
                 "server.listen",
@@ -86,7 +87,7 @@ fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMa
                    api_key,
                    hmac_key: Option<super::written::OneOrMany>,
                    rate: Option<u32>| {
-        let base_url = base_url(base, &place, problems);
+        let base_url = root_url(base, &format!("{place}.base_url"), problems);
         let requests_per_minute = rate.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE);
         if !(1..=MOST_REQUESTS_PER_MINUTE).contains(&requests_per_minute) {
             problems.push(Problem::new(
@@ -118,9 +119,9 @@ fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMa
     all
 }
 
-/// pass Culture is reached over TLS; plain HTTP is for a sandbox on this machine.
-fn base_url(written: &str, place: &str, problems: &mut Vec<Problem>) -> Option<Url> {
-    let place = format!("{place}.base_url");
+/// pass Culture is reached, and reaches us, over TLS; plain HTTP is for a sandbox on this machine.
+fn root_url(written: &str, place: &str, problems: &mut Vec<Problem>) -> Option<Url> {
+    let place = place.to_owned();
     let url = match Url::parse(written) {
         Ok(url) => url,
         Err(why) => {

@@ -53,6 +53,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Bearer token of the admin API; without it the admin API answers 403.
     pub admin_token: Option<SecretRef>,
+    /// Root under which pass Culture reaches this gateway; `apply` registers the message URLs below it.
+    pub public_url: Option<Url>,
     /// May vendors live on private addresses, for every connection?
     pub allow_private_addresses: bool,
 }

@@ -48,6 +48,9 @@ pub struct WrittenServer {
     pub listen: String,
     /// Bearer token of the admin API.
     pub admin_token: Option<SecretRef>,
+    /// Root under which pass Culture reaches this gateway from outside, for example `https://passerelle.example.org`. With it,
+    /// `passerelle apply` registers the three message URLs with pass Culture.
+    pub public_url: Option<String>,
     /// Lets vendors live on loopback and private addresses.
     #[serde(default)]
     pub allow_private_addresses: bool,

@@ -3,7 +3,10 @@
 //! Opening is cheap and offline but for the store. Secrets are read when the client or the adapter that needs them is made, so that
 //! a missing key of one account does not stop another's.
 
+mod house;
+mod message_urls;
 pub mod schedule;
+pub mod settling;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +22,9 @@ use crate::passculture::{Client, Settings};
 use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
 
+pub use house::desk;
+pub use message_urls::Registered;
+
 /// The gateway of one process.
 #[derive(Debug)]
 pub struct Gateway {
@@ -32,6 +38,8 @@ pub struct Gateway {
     pub now: fn() -> Millis,
     base_dir: PathBuf,
     clients: Mutex<BTreeMap<String, Client>>,
+    adapters: house::Adapters,
+    message_keys: house::MessageKeys,
 }
 
 /// Why a command cannot begin.
@@ -79,6 +87,8 @@ impl Gateway {
             now: crate::clock::now,
             base_dir: config.base_dir.clone(),
             clients: Mutex::new(BTreeMap::new()),
+            adapters: house::Adapters::default(),
+            message_keys: house::MessageKeys::default(),
         })
     }
 

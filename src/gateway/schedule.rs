@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Gateway, adapter};
+use super::Gateway;
 use crate::catalogue::PassError;
 use crate::catalogue::lease::{self, Taken};
 use crate::catalogue::pass::{Options, Report, Run};
@@ -118,7 +118,7 @@ impl Schedule {
         };
         let Ok(Some(connection)) = self.gateway.store.connection(id).await else { return };
         let name = registry::find(&connection.adapter).map_or("unknown", |adapter| adapter.id);
-        let (adapter, client) = match (adapter(&connection), self.gateway.client(&connection.account)) {
+        let (adapter, client) = match (self.gateway.adapter(&connection), self.gateway.client(&connection.account)) {
             (Ok(adapter), Ok(client)) => (adapter, client),
             (Err(problems), _) => {
                 tracing::warn!(connection = id, ?problems, "the settings of {id} do not work");
@@ -140,6 +140,8 @@ impl Schedule {
             }
             Err(failure) => {
                 let error = &failure.error;
+                // A secret may have been changed: the next pass reads it again.
+                self.gateway.forget_adapter(id);
                 let failures = self.gateway.store.state(id).await.map_or(1, |state| state.failures);
                 telemetry::pass_failed(name, id, error, failures);
                 rest(if matches!(error, PassError::Store(_)) { LOOK_EVERY } else { HELD_REST.min(LOOK_EVERY * 10) });

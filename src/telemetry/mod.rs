@@ -5,11 +5,13 @@
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::catalogue::{PassError, Summary};
+use crate::store::bookings::BookingRow;
 
 /// Starts logging to stderr. A filter that cannot be read falls back to `warn` and says so.
 pub fn start(level: &str, json: bool) {
@@ -51,6 +53,21 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
             metrics::describe_counter!("passerelle_eans_pushed_total", "EANs accepted by pass Culture");
             metrics::describe_counter!("passerelle_inbound_total", "Bodies that vendors posted, by result");
             metrics::describe_gauge!("passerelle_connections", "Connections, by state");
+            metrics::describe_counter!("passerelle_messages_total", "Messages of pass Culture, by kind and result");
+            metrics::describe_histogram!(
+                "passerelle_message_seconds",
+                metrics::Unit::Seconds,
+                "From the first byte of a message to its answer, by kind"
+            );
+            metrics::describe_counter!(
+                "passerelle_bookings_settled_total",
+                "Bookings settled, by state before and after"
+            );
+            metrics::describe_counter!(
+                "passerelle_bookings_of_unknown_stocks_total",
+                "Bookings of stocks that no connection sells"
+            );
+            metrics::describe_gauge!("passerelle_bookings_for_a_person", "Bookings that a person must look at");
             Some(handle)
         })
         .as_ref()
@@ -95,4 +112,29 @@ pub fn pass_failed(adapter: &'static str, connection: &str, error: &PassError, f
 /// A body that a vendor posted was answered.
 pub fn inbound_answered(result: &'static str) {
     metrics::counter!("passerelle_inbound_total", "result" => result).increment(1);
+}
+
+/// A message of pass Culture was answered.
+pub fn message_answered(kind: &'static str, result: &'static str, time: Duration) {
+    metrics::counter!("passerelle_messages_total", "kind" => kind, "result" => result).increment(1);
+    metrics::histogram!("passerelle_message_seconds", "kind" => kind).record(time.as_secs_f64());
+}
+
+/// A booking was settled one step further.
+pub fn booking_settled(before: &BookingRow, after: &BookingRow) {
+    let (from, to) = (before.state.name(), after.state.name());
+    metrics::counter!("passerelle_bookings_settled_total", "from" => from, "to" => to).increment(1);
+    let (reference, connection) = (&after.reference, &after.connection);
+    if after.needs_human && !before.needs_human {
+        let reason = after.reason.as_deref().unwrap_or("");
+        tracing::error!(reference, connection, from, to, reason, "booking {reference} needs a person: {reason}");
+    } else if from != to {
+        tracing::info!(reference, connection, from, to, "booking {reference} settled");
+    }
+}
+
+/// Bookings that wait for a person.
+#[allow(clippy::cast_precision_loss)]
+pub fn bookings_for_a_person(count: usize) {
+    metrics::gauge!("passerelle_bookings_for_a_person").set(count as f64);
 }

@@ -2,10 +2,12 @@
 //!
 //! Handlers check who speaks, store, and answer; the work is done by the schedule. A body is durable before its 204.
 //!
-//! Invariant: no handler calls a vendor or pass Culture, except `GET /api/v1/health?ask=true`, which asks the probes.
+//! Invariant: no handler calls a vendor or pass Culture, except those of signed messages (through the desk, vendors only) and
+//! `GET /api/v1/health?ask=true`, which asks the probes.
 
 mod admin;
 mod answer;
+mod messages;
 mod openapi;
 mod stocks;
 
@@ -23,7 +25,9 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::booking::Desk;
 use crate::gateway::Gateway;
+use crate::passculture::messages::Kind;
 use answer::problem;
 
 pub use openapi::document;
@@ -35,15 +39,16 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Web {
     gateway: Arc<Gateway>,
+    desk: Desk,
     admin_token: Option<Secret>,
     intakes: stocks::Intakes,
 }
 
 impl Web {
-    /// For one gateway. Without `admin_token` the admin API answers 403.
+    /// For one gateway and its desk. Without `admin_token` the admin API answers 403.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, admin_token: Option<Secret>) -> Self {
-        Self { gateway, admin_token, intakes: stocks::Intakes::default() }
+    pub fn new(gateway: Arc<Gateway>, desk: Desk, admin_token: Option<Secret>) -> Self {
+        Self { gateway, desk, admin_token, intakes: stocks::Intakes::default() }
     }
 }
 
@@ -64,11 +69,27 @@ pub fn router(web: Web) -> Router {
         .route("/api/v1/stocks/{venue}", post(stocks::post).put(stocks::put))
         // The address that booksellers' software was written for, before pass Culture closed it.
         .route("/v2/venue/{venue}/stocks", post(stocks::post).put(stocks::put))
+        .merge(signed())
         .merge(admin)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
         .with_state(Arc::new(web))
+}
+
+/// Where pass Culture posts its messages.
+fn signed() -> Router<Arc<Web>> {
+    [Kind::Booking, Kind::Cancellation, Kind::Notification].into_iter().fold(Router::new(), |router, kind| {
+        router
+            .route(
+                &format!("/passculture/{}", kind.name()),
+                post(move |state, headers, body| messages::of_default(kind, state, headers, body)),
+            )
+            .route(
+                &format!("/passculture/{{account}}/{}", kind.name()),
+                post(move |state, account, headers, body| messages::of_account(kind, state, account, headers, body)),
+            )
+    })
 }
 
 /// Listens.

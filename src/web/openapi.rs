@@ -42,6 +42,43 @@ pub fn document() -> Value {
     let action = |summary: &str, done: Value| json!({ "post": { "summary": summary, "security": operator, "parameters": [id], "responses": with(done) } });
     let missing = json!({ "description": "no such connection" });
     let venue_paths = json!({ "post": stocks("Set the stock of the references named"), "put": stocks("Replace the whole stock, behind the guard") });
+    let signed = |summary: &str, responses: Value| {
+        json!({ "post": {
+            "summary": summary,
+            "parameters": [{ "name": "PassCulture-Signature", "in": "header", "required": true, "schema": { "type": "string" } }],
+            "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "string" } } } },
+            "responses": responses
+        } })
+    };
+    let booking = signed(
+        "pass Culture asks for seats",
+        json!({
+        "200": { "description": "sold: tickets and remainingQuantity" }, "400": { "description": "no message of this kind" },
+        "401": { "description": "the signature does not fit" }, "409": { "description": "sold_out or not_enough_seats" },
+        "503": { "description": "not sold: the venue's system is down or slow" } }),
+    );
+    let cancellation = signed(
+        "pass Culture asks to void tickets",
+        json!({
+        "200": { "description": "void: remainingQuantity" }, "400": { "description": "no message of this kind" },
+        "401": { "description": "the signature does not fit" }, "404": { "description": "a barcode that was never given" },
+        "403": { "description": "the venue keeps the ticket for good" }, "503": { "description": "not now" } }),
+    );
+    let notification = signed(
+        "pass Culture tells of a booking",
+        json!({
+        "204": { "description": "stored" }, "400": { "description": "no message of this kind" },
+        "401": { "description": "the signature does not fit" }, "503": { "description": "the store does not answer" } }),
+    );
+    let account = json!({ "name": "account", "in": "path", "required": true, "schema": { "type": "string" },
+        "description": "NAME of [passculture.accounts.NAME]" });
+    let of_account = |path: &Value| {
+        let mut path = path.clone();
+        if let Some(parameters) = path.pointer_mut("/post/parameters").and_then(Value::as_array_mut) {
+            parameters.push(account.clone());
+        }
+        path
+    };
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Passerelle", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
@@ -53,6 +90,12 @@ pub fn document() -> Value {
             "/api/v1/openapi.json": { "get": { "summary": "This document", "responses": { "200": { "description": "OpenAPI 3.1" } } } },
             "/api/v1/stocks/{venue}": venue_paths,
             "/v2/venue/{venue}/stocks": venue_paths,
+            "/passculture/{account}/booking": of_account(&booking),
+            "/passculture/{account}/cancellation": of_account(&cancellation),
+            "/passculture/{account}/notification": of_account(&notification),
+            "/passculture/booking": booking,
+            "/passculture/cancellation": cancellation,
+            "/passculture/notification": notification,
             "/api/v1/health": { "get": {
                 "summary": "Verdicts of all probes; with ask=true they are asked now",
                 "security": operator,

@@ -51,6 +51,17 @@ pub enum BookingAnswer {
 }
 
 impl BookingAnswer {
+    /// For counters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sold { .. } => "sold",
+            Self::SoldOut => "sold_out",
+            Self::NotEnough { .. } => "not_enough",
+            Self::Failed => "failed",
+        }
+    }
+
     /// As it is sent.
     #[must_use]
     pub fn reply(&self) -> Reply {
@@ -86,6 +97,17 @@ pub enum CancellationAnswer {
 }
 
 impl CancellationAnswer {
+    /// For counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled { .. } => "cancelled",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
     /// As it is sent.
     #[must_use]
     pub fn reply(self) -> Reply {

@@ -1,0 +1,125 @@
+//! What bookings need of the gateway: the adapters that passes use too, pass Culture's clients, and the keys of messages.
+//!
+//! One adapter serves a connection in a process, so that what a pass has read of a vendor (screens, tariffs, a session) is
+//! there when a booking comes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use passerelle_contract::{Adapter, BoxFuture};
+use passerelle_kit::secret::Secret;
+
+use super::{Gateway, adapter};
+use crate::booking::{Desk, House};
+use crate::config::Problem;
+use crate::passculture::Client;
+use crate::store::ConnectionRecord;
+
+/// An adapter is made anew after this time: a secret that was changed in its file is read then.
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+/// Signing keys are resolved again after this time, so that a rotated key works soon and a flood of messages reads no files.
+const KEYS_FOR: Duration = Duration::from_secs(5);
+
+/// Adapters of this process, by connection.
+#[derive(Default)]
+pub(super) struct Adapters {
+    made: Mutex<HashMap<String, Made>>,
+}
+
+struct Made {
+    record: ConnectionRecord,
+    since: Instant,
+    adapter: Arc<dyn Adapter>,
+}
+
+/// The signing keys of the accounts, by account.
+#[derive(Default)]
+pub(super) struct MessageKeys {
+    resolved: Mutex<HashMap<String, (Instant, Arc<Vec<Secret>>)>>,
+}
+
+impl std::fmt::Debug for Adapters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Adapters")
+    }
+}
+
+impl std::fmt::Debug for MessageKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MessageKeys(***)")
+    }
+}
+
+impl Gateway {
+    /// The adapter of a connection, made once and shared; made anew when the connection's settings changed.
+    ///
+    /// # Errors
+    /// Every problem of its settings, secrets that cannot be read included.
+    pub fn adapter(&self, connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
+        let mut made = self.adapters.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&Made| {
+            known.since.elapsed() < LONGEST_LIFE
+                && known.record == ConnectionRecord { paused: known.record.paused, ..connection.clone() }
+        };
+        if let Some(known) = made.get(&connection.id).filter(same) {
+            return Ok(Arc::clone(&known.adapter));
+        }
+        let adapter = adapter(connection)?;
+        let entry = Made { record: connection.clone(), since: Instant::now(), adapter: Arc::clone(&adapter) };
+        made.insert(connection.id.clone(), entry);
+        Ok(adapter)
+    }
+
+    /// Forgets a connection's adapter: its next use reads its secrets again.
+    pub fn forget_adapter(&self, connection: &str) {
+        self.adapters.made.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
+    }
+
+    /// The keys that may have signed a message of this account; `None` when no such account is configured. A key that cannot
+    /// be read is left out and logged.
+    #[must_use]
+    pub fn message_keys(&self, account: &str) -> Option<Arc<Vec<Secret>>> {
+        let configured = self.accounts.get(account)?;
+        let mut resolved = self.message_keys.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, keys)) = resolved.get(account)
+            && since.elapsed() < KEYS_FOR
+        {
+            return Some(Arc::clone(keys));
+        }
+        let mut keys = Vec::with_capacity(configured.hmac_keys.len());
+        for reference in &configured.hmac_keys {
+            match reference.resolve(&self.base_dir) {
+                Ok(key) => keys.push(key),
+                Err(why) => tracing::error!(account, %why, "a key that signs messages cannot be read"),
+            }
+        }
+        let keys = Arc::new(keys);
+        resolved.insert(account.to_owned(), (Instant::now(), Arc::clone(&keys)));
+        Some(keys)
+    }
+}
+
+impl House for Gateway {
+    fn adapter<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+        Box::pin(async move {
+            let record = match self.store.connection(connection).await {
+                Ok(Some(record)) => record,
+                Ok(None) => return Err(format!("there is no connection `{connection}` any more")),
+                Err(error) => return Err(error.to_string()),
+            };
+            Self::adapter(self, &record)
+                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })
+    }
+
+    fn passculture(&self, account: &str) -> Result<Client, String> {
+        self.client(account).map_err(|error| error.to_string())
+    }
+}
+
+/// A desk for bookings over a gateway.
+#[must_use]
+pub fn desk(gateway: &Arc<Gateway>) -> Desk {
+    Desk::new(Arc::clone(&gateway.store), Arc::clone(gateway) as Arc<dyn House>, gateway.owner.clone(), gateway.now)
+}

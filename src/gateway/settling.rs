@@ -1,0 +1,51 @@
+//! In a server: what bookings left open is settled every second.
+//!
+//! Any number of servers may do this beside each other and beside `passerelle bookings settle`: whoever claims a booking first
+//! works on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Gateway;
+use crate::booking::{Desk, Waits};
+use crate::store::bookings::BookingFilter;
+use crate::telemetry;
+
+/// The pause between two looks at what is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the bookings that a person must look at are counted.
+const COUNT_EVERY: u32 = 30;
+/// More of them are shown as this many.
+const MOST_COUNTED: u32 = 1_000;
+
+/// Settles until told to stop, and finishes what it has begun.
+pub async fn run(gateway: Arc<Gateway>, desk: Desk, stop: CancellationToken) {
+    let mut rounds = 0_u32;
+    while !stop.is_cancelled() {
+        match desk.settle(Waits::Kept).await {
+            Ok(settled) => {
+                for booking in settled {
+                    telemetry::booking_settled(&booking.before, &booking.after.row);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "bookings could not be settled; trying again"),
+        }
+        if rounds.is_multiple_of(COUNT_EVERY) {
+            count(&gateway).await;
+        }
+        rounds = rounds.wrapping_add(1);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn count(gateway: &Gateway) {
+    let filter = BookingFilter { needs_human: true, ..BookingFilter::default() };
+    if let Ok(bookings) = gateway.store.bookings(&filter, MOST_COUNTED).await {
+        telemetry::bookings_for_a_person(bookings.len());
+    }
+}
