@@ -36,7 +36,12 @@ struct Made {
 /// The signing keys of the accounts, by account.
 #[derive(Default)]
 pub(super) struct MessageKeys {
-    resolved: Mutex<HashMap<String, (Instant, Arc<Vec<Secret>>)>>,
+    resolved: Mutex<HashMap<String, Resolved>>,
+}
+
+struct Resolved {
+    since: Instant,
+    keys: Arc<Vec<Secret>>,
 }
 
 impl std::fmt::Debug for Adapters {
@@ -82,10 +87,8 @@ impl Gateway {
     pub fn message_keys(&self, account: &str) -> Option<Arc<Vec<Secret>>> {
         let configured = self.accounts.get(account)?;
         let mut resolved = self.message_keys.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((since, keys)) = resolved.get(account)
-            && since.elapsed() < KEYS_FOR
-        {
-            return Some(Arc::clone(keys));
+        if let Some(known) = resolved.get(account).filter(|known| known.since.elapsed() < KEYS_FOR) {
+            return Some(Arc::clone(&known.keys));
         }
         let mut keys = Vec::with_capacity(configured.hmac_keys.len());
         for reference in &configured.hmac_keys {
@@ -95,7 +98,7 @@ impl Gateway {
             }
         }
         let keys = Arc::new(keys);
-        resolved.insert(account.to_owned(), (Instant::now(), Arc::clone(&keys)));
+        resolved.insert(account.to_owned(), Resolved { since: Instant::now(), keys: Arc::clone(&keys) });
         Some(keys)
     }
 }

@@ -4,19 +4,13 @@
 //! address is kept, as long as the comparison lasts.
 
 use std::fmt;
-use std::time::Duration;
 
-use passerelle_contract::Class;
-use reqwest::Method;
 use serde::Deserialize;
 
 use super::client::Client;
 use super::error::{Missing, NorthError};
-use super::transport::{Call, Resend};
+use super::events::{List, Row};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// pass Culture: at most 50 rows a page.
-const PAGE: usize = 50;
 /// Bookings of one list at most: a stock of a cinema has far fewer.
 pub const MAX_BOOKINGS_LISTED: usize = 20_000;
 
@@ -74,11 +68,6 @@ pub struct ListedBooking {
 }
 
 #[derive(Deserialize)]
-struct WireList {
-    bookings: Vec<WireBooking>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireBooking {
     id: i64,
@@ -87,6 +76,12 @@ struct WireBooking {
     creation_date: jiff::Timestamp,
     status: BookingStatus,
     user_email: Email,
+}
+
+impl Row for WireBooking {
+    fn id(&self) -> i64 {
+        self.id
+    }
 }
 
 impl From<WireBooking> for ListedBooking {
@@ -106,40 +101,18 @@ impl Client {
     /// Every booking of an offer, or of one of its stocks, whatever its status.
     ///
     /// # Errors
-    /// `ListTooLong` beyond [`MAX_BOOKINGS_LISTED`], or as any call.
+    /// `ListStuck`, `ListTooLong` beyond [`MAX_BOOKINGS_LISTED`], or as any call.
     pub async fn bookings(&self, offer_id: i64, stock_id: Option<i64>) -> Result<Vec<ListedBooking>, NorthError> {
-        const OPERATION: &str = "list bookings";
-        let mut all: Vec<ListedBooking> = Vec::new();
-        let mut first = 1;
-        while all.len() <= MAX_BOOKINGS_LISTED {
-            let mut query =
-                vec![("offerId", offer_id.to_string()), ("firstIndex", first.to_string()), ("limit", PAGE.to_string())];
-            query.extend(stock_id.map(|stock| ("stockId", stock.to_string())));
-            let call = Call {
-                operation: OPERATION,
-                method: Method::GET,
-                path: "/public/bookings/v1/bookings",
-                query: &query,
-                body: None,
-                timeout: TIMEOUT,
-                missing: Missing::Offer,
-                resend: Resend::Freely,
-            };
-            let page: WireList = self.ask(&call).await?;
-            let read = page.bookings.len();
-            let last = page.bookings.iter().map(|booking| booking.id).max();
-            all.extend(page.bookings.into_iter().map(ListedBooking::from));
-            match last {
-                Some(last) if read >= PAGE && last >= first => first = last + 1,
-                _ => return Ok(all),
-            }
-        }
-        Err(NorthError::new(
-            Class::VendorFault,
-            "ListTooLong",
-            OPERATION,
-            format!("the list has more than {MAX_BOOKINGS_LISTED} bookings"),
-            "this should not happen: report it with the offer's number",
-        ))
+        let mut query = vec![("offerId", offer_id.to_string())];
+        query.extend(stock_id.map(|stock| ("stockId", stock.to_string())));
+        let list = List {
+            operation: "list bookings",
+            path: "/public/bookings/v1/bookings",
+            query,
+            missing: Missing::Offer,
+            bound: MAX_BOOKINGS_LISTED,
+        };
+        let rows: Vec<WireBooking> = self.rows(&list).await?;
+        Ok(rows.into_iter().map(ListedBooking::from).collect())
     }
 }

@@ -3,7 +3,7 @@
 //! PostgreSQL comes from `tests/run`, which starts a throw-away server. Without it the tests that need one fail and say so;
 //! none is skipped.
 
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test file takes what it needs")]
 
 use std::future::Future;
 use std::sync::Arc;

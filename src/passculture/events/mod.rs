@@ -28,6 +28,9 @@ pub use picture::{MAX_CREDIT_CHARS, MAX_PICTURE_BYTES};
 pub use read::{Event, EventDate, PriceCategory};
 pub use send::SendError;
 
+pub(super) use pages::List;
+pub(super) use read::Row;
+
 use std::time::Duration;
 
 const EVENTS: &str = "/public/offers/v1/events";

@@ -22,13 +22,13 @@ const MAX_KEYS_BYTES: usize = 3_000;
 const PAGE: usize = 50;
 
 /// A list, and who it belongs to.
-pub(super) struct List<'a> {
-    pub(super) operation: &'static str,
-    pub(super) path: &'a str,
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) missing: Missing,
+pub(in crate::passculture) struct List<'a> {
+    pub(in crate::passculture) operation: &'static str,
+    pub(in crate::passculture) path: &'a str,
+    pub(in crate::passculture) query: Vec<(&'static str, String)>,
+    pub(in crate::passculture) missing: Missing,
     /// Rows at most.
-    pub(super) bound: usize,
+    pub(in crate::passculture) bound: usize,
 }
 
 impl Client {
@@ -36,7 +36,10 @@ impl Client {
     ///
     /// # Errors
     /// `ListTooLong`, `ListStuck` (a full page that does not move on), or as any call.
-    pub(super) async fn rows<T: DeserializeOwned + Row>(&self, list: &List<'_>) -> Result<Vec<T>, NorthError> {
+    pub(in crate::passculture) async fn rows<T: DeserializeOwned + Row>(
+        &self,
+        list: &List<'_>,
+    ) -> Result<Vec<T>, NorthError> {
         let mut all = Vec::new();
         let mut first = 1;
         while all.len() <= list.bound {

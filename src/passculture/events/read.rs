@@ -99,13 +99,13 @@ impl EventDate {
 }
 
 /// A row of a list that is read page by page.
-pub(super) trait Row {
+pub(in crate::passculture) trait Row {
     fn id(&self) -> i64;
 }
 
 #[derive(Deserialize)]
 pub(super) struct Page<T> {
-    #[serde(alias = "events", alias = "dates", alias = "priceCategories")]
+    #[serde(alias = "events", alias = "dates", alias = "bookings", alias = "priceCategories")]
     pub(super) rows: Vec<T>,
 }
 
