@@ -56,9 +56,20 @@ pub enum Verdict {
     Hold(Vec<Reason>),
 }
 
+/// What a pass is about: for the sentences only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A shop's stock.
+    Stock,
+    /// A cinema's showtimes.
+    Shows,
+}
+
 /// What the guard knows of a pass besides its tally.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged {
+    /// What it is about.
+    pub subject: Subject,
     /// How much the pass showed.
     pub completeness: Completeness,
     /// Rows that were kept.
@@ -82,7 +93,9 @@ pub fn judge(pass: &Judged, tally: &Tally, held: Option<&HeldPlan>) -> Verdict {
 fn reasons(pass: &Judged, tally: &Tally) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if pass.completeness == Completeness::Snapshot {
-        if pass.kept == 0 {
+        // A cinema that announces nothing and had nothing is on holiday.
+        let nothing_to_lose = pass.subject == Subject::Shows && tally.live == 0;
+        if pass.kept == 0 && !nothing_to_lose {
             reasons.push(Reason::EmptySnapshot);
         } else if pass.kept < pass.expectations.min_rows {
             reasons.push(Reason::TooFewRows);
@@ -113,12 +126,16 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &st
     let leaving = tally.withdraw + tally.zeroed;
     let allowed = free_withdrawals(tally.live, pass.expectations.max_withdraw_ratio);
     let jumped = tally.jumped_up.max(tally.jumped_down);
+    let (source_fr, row_fr, item_fr) = match pass.subject {
+        Subject::Stock => ("le fichier de stock", "ligne utilisable", "articles"),
+        Subject::Shows => ("la programmation", "séance utilisable", "séances"),
+    };
     let (english, french): (Vec<_>, Vec<_>) = reasons
         .iter()
         .map(|reason| match reason {
             Reason::EmptySnapshot => (
                 "the snapshot has no usable row".to_owned(),
-                "le fichier de stock ne contient aucune ligne utilisable".to_owned(),
+                format!("{source_fr} ne contient aucune {row_fr}"),
             ),
             Reason::TooFewRows => (
                 format!(
@@ -126,14 +143,14 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &st
                     pass.kept, pass.expectations.min_rows
                 ),
                 format!(
-                    "le fichier de stock ne contient que {} lignes utilisables, {} au moins sont attendues",
+                    "{source_fr} ne contient que {} {row_fr}(s), {} au moins sont attendues",
                     pass.kept, pass.expectations.min_rows
                 ),
             ),
             Reason::MassWithdrawal => (
                 format!("{leaving} of {} live items would leave at once, {allowed} may", tally.live),
                 format!(
-                    "{leaving} articles sur {} disparaîtraient d'un coup ({allowed} au plus sans confirmation)",
+                    "{leaving} {item_fr} sur {} disparaîtraient d'un coup ({allowed} au plus sans confirmation)",
                     tally.live
                 ),
             ),
@@ -160,7 +177,12 @@ mod tests {
     use super::*;
 
     fn pass(kept: u64) -> Judged {
-        Judged { completeness: Completeness::Snapshot, kept, expectations: Expectations::default() }
+        Judged {
+            subject: Subject::Stock,
+            completeness: Completeness::Snapshot,
+            kept,
+            expectations: Expectations::default(),
+        }
     }
 
     fn tally(live: u64, withdraw: u64) -> Tally {

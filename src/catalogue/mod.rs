@@ -11,6 +11,7 @@
 //!
 //! [`pass`] is the order of these steps. Level-triggered: every step can stop at any line and the next run goes on by comparing.
 
+mod events;
 pub mod gather;
 pub mod guard;
 mod lane;
@@ -65,6 +66,9 @@ pub enum PassError {
     /// No venue is known for the connection.
     #[error("no pass Culture venue is known for this connection; set `venue` or `siret`")]
     NoVenue,
+    /// More films or showtimes than a connection may have.
+    #[error("the source states more than {} films or {} dates; a smaller `horizon_days` gives fewer", crate::store::events::MAX_EVENTS, crate::store::events::MAX_DATES)]
+    TooManyDates,
     /// A posted body that was accepted once cannot be read now.
     #[error("the posted body {0} cannot be read by this release; it is kept")]
     InboundUnreadable(i64),
@@ -83,6 +87,7 @@ impl PassError {
             Self::Unfinished => "SourceUnfinished",
             Self::NothingToRead => "NothingToRead",
             Self::NoVenue => "NoVenue",
+            Self::TooManyDates => "TooManyDates",
             Self::InboundUnreadable(_) => "InboundUnreadable",
         }
     }
@@ -96,7 +101,7 @@ impl PassError {
             Self::Store(_) | Self::Disk(_) => Class::Transient,
             Self::Unfinished | Self::InboundUnreadable(_) => Class::VendorFault,
             Self::NothingToRead => Class::Unsupported,
-            Self::NoVenue => Class::Settings,
+            Self::NoVenue | Self::TooManyDates => Class::Settings,
         }
     }
 }

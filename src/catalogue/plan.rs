@@ -166,7 +166,7 @@ impl Tally {
             Action::Create(_) => self.create += 1,
             Action::Withdraw => {
                 self.withdraw += 1;
-                self.fingerprint(b'w', entry, 0);
+                self.doubt(b'w', &ean_bytes(entry), 0);
             }
             Action::Change(terms) => {
                 self.change += 1;
@@ -175,32 +175,36 @@ impl Tally {
                 }
                 if terms.quantity == Quantity::Exactly(0) {
                     self.zeroed += 1;
-                    self.fingerprint(b'z', entry, 0);
+                    self.doubt(b'z', &ean_bytes(entry), 0);
                     return;
                 }
-                self.compared += 1;
                 let before = entry.and_then(|entry| entry.desired).map_or(0, |desired| desired.price.0);
-                match jump(before, terms.price.0) {
-                    Some(Jump::Up) => {
-                        self.jumped_up += 1;
-                        self.fingerprint(b'u', entry, terms.price.0);
-                    }
-                    Some(Jump::Down) => {
-                        self.jumped_down += 1;
-                        self.fingerprint(b'd', entry, terms.price.0);
-                    }
-                    None => {}
-                }
+                self.compare_prices(before, terms.price.0, &ean_bytes(entry));
             }
         }
     }
 
+    /// Something that was for sale and still is, at these prices (in cents).
+    pub(super) fn compare_prices(&mut self, before: u32, after: u32, item: &[u8]) {
+        self.compared += 1;
+        match jump(before, after) {
+            Some(Jump::Up) => {
+                self.jumped_up += 1;
+                self.doubt(b'u', item, after);
+            }
+            Some(Jump::Down) => {
+                self.jumped_down += 1;
+                self.doubt(b'd', item, after);
+            }
+            None => {}
+        }
+    }
+
     /// What is doubtful about the plan goes into its fingerprint, and nothing else does: a second export agrees when the same
-    /// books are gone, whatever was sold meanwhile.
-    fn fingerprint(&mut self, kind: u8, entry: Option<&Entry>, price: u32) {
-        let ean = entry.map_or(0, |entry| entry.ean.as_u64());
+    /// items are gone, whatever was sold meanwhile.
+    pub(super) fn doubt(&mut self, kind: u8, item: &[u8], price: u32) {
         self.digest.update(&[kind]);
-        self.digest.update(&ean.to_le_bytes());
+        self.digest.update(item);
         self.digest.update(&price.to_le_bytes());
     }
 
@@ -215,6 +219,10 @@ impl Tally {
     pub fn actions(&self) -> u64 {
         self.create + self.change + self.withdraw
     }
+}
+
+fn ean_bytes(entry: Option<&Entry>) -> [u8; 8] {
+    entry.map_or(0, |entry| entry.ean.as_u64()).to_le_bytes()
 }
 
 /// The entry after an action; `None` when the action leaves it alone.

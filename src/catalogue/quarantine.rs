@@ -66,6 +66,14 @@ impl Quarantine {
         );
     }
 
+    /// A showtime that the rules keep out, by its vendor's key.
+    pub(super) fn kept_out(&mut self, at: Position, key: String, reason: &Reason) {
+        if reason.severity == Severity::Unreadable {
+            self.unreadable += 1;
+        }
+        self.push(at, Some(key), None, reason.code, reason.message.to_owned(), reason.message_fr.to_owned());
+    }
+
     fn push(
         &mut self,
         at: Position,

@@ -101,7 +101,7 @@ fn sort_out(row: Row<StockLine>, venue: &VenueTerms, gather: &mut Gather, quaran
 }
 
 /// A snapshot with too many unreadable rows is not trusted to show what is gone.
-fn trusted(
+pub(super) fn trusted(
     stated: Completeness,
     read: u64,
     unreadable: u64,

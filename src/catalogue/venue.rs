@@ -3,6 +3,7 @@
 use super::{PassError, put};
 use crate::passculture::Client;
 use crate::rules::products::VenueTerms;
+use crate::store::events::EventRow;
 use crate::store::ledger::{Acknowledged, Entry, Scan};
 use crate::store::{ConnectionRecord, ConnectionState, Lease, Millis, Store, StoreError};
 
@@ -46,6 +47,7 @@ pub(super) fn terms(connection: &ConnectionRecord, state: &ConnectionState) -> V
 /// # Errors
 /// When the store refuses.
 pub(super) async fn forget_acknowledged(store: &dyn Store, lease: &Lease) -> Result<(), StoreError> {
+    forget_offers(store, lease).await?;
     let mut scan = Scan::all(store, &lease.connection);
     while let Some(page) = scan.next_page().await? {
         let known = |entry: &Entry| entry.acknowledged != Acknowledged::Never || entry.refused.is_some();
@@ -59,4 +61,29 @@ pub(super) async fn forget_acknowledged(store: &dyn Store, lease: &Lease) -> Res
         }
     }
     Ok(())
+}
+
+/// The same for events and their dates.
+async fn forget_offers(store: &dyn Store, lease: &Lease) -> Result<(), StoreError> {
+    let mut events = store.events(&lease.connection).await?;
+    events.retain(|row| row.offer_id.is_some() || row.refused.is_some());
+    for row in &mut events {
+        *row = EventRow {
+            key: std::mem::take(&mut row.key),
+            desired: row.desired.take(),
+            categories: "[]".to_owned(),
+            ..EventRow::default()
+        };
+    }
+    let mut dates = store.dates(&lease.connection).await?;
+    dates.retain(|row| row.stock_id.is_some() || row.refused.is_some());
+    for row in &mut dates {
+        row.stock_id = None;
+        row.acknowledged = None;
+        row.refused = None;
+    }
+    if events.is_empty() && dates.is_empty() {
+        return Ok(());
+    }
+    store.save_events(lease, &events, &dates).await
 }

@@ -315,12 +315,22 @@ pub trait BookingStore: Send + Sync {
     /// first.
     fn open_calls(&self, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>>;
 
-    /// Stocks, of those given, with a ticket that is not void. For what may be deleted at pass Culture.
+    /// Stocks, of those given, with a ticket that is not void or a sale whose outcome is open. They may not be deleted at pass
+    /// Culture.
     fn stocks_with_live_tickets<'a>(
         &'a self,
         account: &'a str,
         stocks: &'a [i64],
     ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
+
+    /// Makes the sold bookings of these stocks due now: their dates are gone at pass Culture, which tells nobody that it
+    /// cancelled them. Answers how many.
+    fn look_again<'a>(
+        &'a self,
+        account: &'a str,
+        stocks: &'a [i64],
+        now: Millis,
+    ) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// Stores a notification; false when it was there already.
     fn store_notice<'a>(&'a self, notice: &'a NoticeRow) -> BoxFuture<'a, Result<bool, StoreError>>;

@@ -172,8 +172,10 @@ impl BookingStore for Engine {
         read!(self, c => async {
             bounded(stocks.len(), "stocks")?;
             let found = sqlx::query_scalar(concat!(
-                "SELECT DISTINCT stock_id FROM booking JOIN ticket ON ticket.booking = booking.reference \
-                 WHERE account = $1 AND ticket.state <> 'void' AND stock_id ",
+                "SELECT DISTINCT stock_id FROM booking WHERE account = $1 \
+                 AND (state IN ('calling', 'abandoned', 'unknown') \
+                 OR EXISTS (SELECT 1 FROM ticket WHERE ticket.booking = booking.reference AND ticket.state <> 'void')) \
+                 AND stock_id ",
                 one_of!("$2"),
                 " ORDER BY stock_id"
             ))
@@ -182,6 +184,28 @@ impl BookingStore for Engine {
             .fetch_all(c)
             .await?;
             Ok(found)
+        })
+    }
+
+    fn look_again<'a>(
+        &'a self,
+        account: &'a str,
+        stocks: &'a [i64],
+        now: Millis,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        write!(self, c => async {
+            bounded(stocks.len(), "stocks")?;
+            let done = sqlx::query(concat!(
+                "UPDATE booking SET due_at = $1, version = version + 1 \
+                 WHERE account = $2 AND state = 'booked' AND (due_at IS NULL OR due_at > $1) AND stock_id ",
+                one_of!("$3"),
+            ))
+            .bind(now)
+            .bind(account)
+            .bind(numbers(stocks.iter().copied()))
+            .execute(c)
+            .await?;
+            Ok(done.rows_affected())
         })
     }
 

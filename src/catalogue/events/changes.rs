@@ -1,0 +1,157 @@
+//! What one row of the ledger still lacks at pass Culture. Pure.
+
+use passerelle_contract::Quantity;
+
+use crate::passculture::{CategoryFields, DatePatch, Event, EventDate, EventPatch};
+use crate::rules::screenings::{CategoryTerms, DateTerms, EventTerms};
+use crate::store::Millis;
+use crate::store::events::{DateRow, EventRow};
+
+/// What is to be done about a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DateStep {
+    /// pass Culture has it as it should be, or nothing can be done about it.
+    Nothing,
+    /// It is to be made, or found by its key.
+    Create,
+    /// pass Culture has it, but nobody knows how: it is to be read.
+    Read,
+    /// It differs.
+    Change,
+    /// It is gone at the vendor.
+    Withdraw,
+}
+
+/// What a date lacks. `live` says that it has tickets which are not void.
+pub(super) fn date_step(row: &DateRow, live: bool, now: Millis) -> DateStep {
+    let Some(desired) = read_date(row.desired.as_deref()) else {
+        // Closed is all that can be done while tickets are live; a deletion that was refused is not asked for again.
+        let closed = row.stock_id.is_some() && row.acknowledged.is_some() && row.acknowledged_quantity == Some(0);
+        return if row.starts_at <= now || (closed && (live || row.refused.is_some())) {
+            DateStep::Nothing
+        } else {
+            DateStep::Withdraw
+        };
+    };
+    if desired.starts_at <= now || row.refused.is_some() {
+        return DateStep::Nothing;
+    }
+    if row.stock_id.is_none() {
+        return DateStep::Create;
+    }
+    let Some(acknowledged) = read_date(row.acknowledged.as_deref()) else { return DateStep::Read };
+    // What has begun cannot be changed any more.
+    if acknowledged.starts_at <= now {
+        return DateStep::Nothing;
+    }
+    if row.acknowledged == row.desired && row.acknowledged_quantity == row.desired_quantity {
+        DateStep::Nothing
+    } else {
+        DateStep::Change
+    }
+}
+
+/// What to send for a changed date; the price category apart, which may have to be made first.
+pub(super) fn date_patch(row: &DateRow, desired: &DateTerms, acknowledged: &DateTerms) -> DatePatch {
+    let moved = (desired.starts_at != acknowledged.starts_at).then_some(desired.starts_at);
+    DatePatch {
+        starts_at: moved,
+        bookable_until: moved,
+        quantity: (row.desired_quantity != row.acknowledged_quantity).then(|| quantity(row.desired_quantity)),
+        ..DatePatch::default()
+    }
+}
+
+/// The row once pass Culture has it as desired.
+pub(super) fn in_step(row: &DateRow) -> DateRow {
+    DateRow {
+        acknowledged: row.desired.clone(),
+        acknowledged_quantity: row.desired_quantity,
+        refused: None,
+        ..row.clone()
+    }
+}
+
+/// The row with what pass Culture was seen to have.
+pub(super) fn as_read(row: &DateRow, date: &EventDate) -> DateRow {
+    let desired = read_date(row.desired.as_deref());
+    let category = date.price_category.as_ref().map(|category| CategoryTerms {
+        label: category.label.clone(),
+        price_cents: category.price.0,
+    });
+    let acknowledged = match (desired, category) {
+        (Some(desired), Some(category)) => {
+            serde_json::to_string(&DateTerms { starts_at: date.starts_at, category, order: desired.order }).ok()
+        }
+        // Nothing is desired any more; it only matters that something is there.
+        (None, _) => row.acknowledged.clone().or_else(|| Some(String::new())),
+        (Some(_), None) => None,
+    };
+    DateRow {
+        stock_id: Some(date.id),
+        acknowledged,
+        acknowledged_quantity: match date.remaining() {
+            Quantity::Exactly(left) => Some(left),
+            Quantity::Unlimited => None,
+        },
+        ..row.clone()
+    }
+}
+
+/// What to send for a changed event, when pass Culture has it; `None` when it is as it should be.
+pub(super) fn event_patch(desired: &EventTerms, acknowledged: &EventTerms) -> Option<EventPatch> {
+    let fields = (desired.visa != acknowledged.visa || desired.stage_director != acknowledged.stage_director)
+        .then(|| category_fields(desired));
+    let changed = |differs: bool, text: &Option<String>| differs.then(|| text.clone());
+    let patch = EventPatch {
+        name: (desired.name != acknowledged.name).then(|| desired.name.clone()),
+        description: changed(desired.description != acknowledged.description, &desired.description),
+        category: fields,
+        duo: (desired.duo != acknowledged.duo).then_some(desired.duo),
+        duration_minutes: (desired.duration_minutes != acknowledged.duration_minutes)
+            .then_some(desired.duration_minutes),
+        ..EventPatch::default()
+    };
+    (patch != EventPatch::default()).then_some(patch)
+}
+
+/// An event as pass Culture was seen to have it, in the rules' terms. The poster is not among them.
+pub(super) fn terms_of(event: &Event, desired: &EventTerms) -> EventTerms {
+    EventTerms {
+        name: event.name.clone(),
+        category: event.category.category.clone(),
+        description: event.description.clone().filter(|text| !text.is_empty()),
+        duration_minutes: event.duration_minutes,
+        visa: event.category.visa.clone(),
+        stage_director: event.category.stage_director.clone(),
+        duo: event.duo,
+        poster: desired.poster.clone(),
+    }
+}
+
+/// The category and what is said in it.
+pub(super) fn category_fields(terms: &EventTerms) -> CategoryFields {
+    CategoryFields {
+        category: terms.category.clone(),
+        visa: terms.visa.clone(),
+        stage_director: terms.stage_director.clone(),
+        ..CategoryFields::default()
+    }
+}
+
+pub(super) fn quantity(places: Option<u32>) -> Quantity {
+    places.map_or(Quantity::Unlimited, Quantity::Exactly)
+}
+
+pub(super) fn read_date(text: Option<&str>) -> Option<DateTerms> {
+    serde_json::from_str(text?).ok()
+}
+
+pub(super) fn read_event(text: Option<&str>) -> Option<EventTerms> {
+    serde_json::from_str(text?).ok()
+}
+
+/// Does the event itself lack something? Its picture apart.
+pub(super) fn event_differs(row: &EventRow) -> bool {
+    row.refused.is_none() && row.desired.is_some() && row.offer_id.is_some() && row.acknowledged != row.desired
+}

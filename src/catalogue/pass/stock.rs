@@ -1,0 +1,245 @@
+//! The steps of a pass over stock: rows by EAN, pulled or posted.
+
+use passerelle_contract::{Completeness, Cursor, End, Page, Pull, PushIntake};
+
+use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
+use crate::catalogue::guard::{self, Judged, Subject, Verdict};
+use crate::catalogue::lane::Lane;
+use crate::catalogue::progress::Step;
+use crate::catalogue::quarantine::Quarantine;
+use crate::catalogue::read::{PassRead, read};
+use crate::catalogue::{PassError, Summary, refusals, venue, walk};
+use crate::rules::products::VenueTerms;
+use crate::store::{ConnectionState, Inbound, Lease, ledger};
+
+/// Passes looked through for the last one that read something.
+const PASSES_LOOKED_AT: u32 = 100;
+
+impl Reader<'_> {
+    pub(super) async fn plan_stock(&self, state: &ConnectionState, report: &mut Report) -> Result<(), PassError> {
+        if let Some(source) = self.adapter.stock() {
+            let from = state.cursor.clone().map(Cursor);
+            let mut quarantine = Quarantine::new(&self.connection.id);
+            let terms = venue::terms(self.connection, state);
+            let pass = read(
+                source.pull(Pull { from, ..Pull::default() }),
+                source.expectations(),
+                &terms,
+                &mut quarantine,
+                self.store.as_ref(),
+                None,
+                self.progress,
+            )
+            .await?;
+            if pass.completeness == Completeness::Unchanged {
+                self.repeat_last(&mut report.summary).await?;
+                report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
+            } else {
+                self.judge_dry(&pass, source.expectations(), &quarantine, report).await?;
+            }
+        } else if let Some(intake) = self.adapter.push_intake() {
+            let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
+            for body in from_last_snapshot(bodies) {
+                let mut quarantine = Quarantine::new(&self.connection.id);
+                let terms = venue::terms(self.connection, state);
+                let pages = Box::pin(futures_util::stream::iter([Ok(inbound_page(intake, &body)?)]));
+                let pass = read(
+                    pages,
+                    intake.expectations(),
+                    &terms,
+                    &mut quarantine,
+                    self.store.as_ref(),
+                    None,
+                    self.progress,
+                )
+                .await?;
+                self.judge_dry(&pass, intake.expectations(), &quarantine, report).await?;
+            }
+        } else {
+            return Err(PassError::NothingToRead);
+        }
+        Ok(())
+    }
+
+    async fn judge_dry(
+        &self,
+        pass: &PassRead,
+        expectations: passerelle_contract::Expectations,
+        quarantine: &Quarantine,
+        report: &mut Report,
+    ) -> Result<(), PassError> {
+        let tally = walk::tally(self.store.as_ref(), &self.connection.id, &pass.rows, pass.completeness).await?;
+        add(&mut report.summary, (pass.read, pass.kept), &tally, quarantine);
+        report.notices.extend(pass.warnings.iter().cloned());
+        // A plan never counts as the second snapshot, so it is judged as if nothing was held.
+        let judged =
+            Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
+        if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, None) {
+            let (english, french) = guard::explain(&reasons, &judged, &tally, &self.connection.id);
+            report.summary.held += tally.actions().max(1);
+            report.notices.push(english);
+            report.notice_fr = Some(french);
+        }
+        Ok(())
+    }
+
+    /// The last pass that read something still holds: its rows are this pass's rows, and none of them changes anything.
+    async fn repeat_last(&self, summary: &mut Summary) -> Result<(), PassError> {
+        let passes = self.store.passes(&self.connection.id, PASSES_LOOKED_AT).await?;
+        let last = passes
+            .into_iter()
+            .filter(|pass| pass.outcome != super::HELD)
+            .filter_map(|pass| serde_json::from_value::<Summary>(pass.summary).ok())
+            .find(|summary| summary.read > 0)
+            .unwrap_or_default();
+        summary.read += last.read;
+        summary.kept += last.kept;
+        summary.quarantined += last.quarantined;
+        summary.unchanged += last.create + last.change + last.unchanged;
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    pub(super) async fn take_in_stock(
+        &self,
+        lease: &Lease,
+        options: Options,
+        state: &ConnectionState,
+        report: &mut Report,
+    ) -> Result<(), PassError> {
+        let terms = venue::terms(self.reader.connection, state);
+        if let Some(source) = self.reader.adapter.stock() {
+            let from = state.cursor.clone().filter(|_| !options.full).map(Cursor);
+            let pages = source.pull(Pull { from, ..Pull::default() });
+            self.take_in_pass(lease, options, pages, source.expectations(), &terms, None, report).await?;
+        } else if let Some(intake) = self.reader.adapter.push_intake() {
+            let bodies = self.reader.store.inbound(&self.reader.connection.id, MOST_INBOUND_PER_RUN).await?;
+            for body in from_last_snapshot(bodies) {
+                let pages = Box::pin(futures_util::stream::iter([Ok(inbound_page(intake, &body)?)]));
+                let applied = self
+                    .take_in_pass(lease, options, pages, intake.expectations(), &terms, Some(body.id), report)
+                    .await?;
+                if !applied {
+                    break;
+                }
+                self.reader.store.drop_inbound(lease, body.id).await?;
+            }
+        } else {
+            return Err(PassError::NothingToRead);
+        }
+        Ok(())
+    }
+
+    /// One pass; true when it was applied, false when it is held.
+    #[allow(clippy::too_many_arguments)]
+    async fn take_in_pass(
+        &self,
+        lease: &Lease,
+        options: Options,
+        pages: passerelle_contract::PageStream<'_, passerelle_contract::StockLine>,
+        expectations: passerelle_contract::Expectations,
+        terms: &VenueTerms,
+        inbound: Option<i64>,
+        report: &mut Report,
+    ) -> Result<bool, PassError> {
+        let store = self.reader.store.as_ref();
+        let mut quarantine = Quarantine::new(&self.reader.connection.id);
+        let pass = read(pages, expectations, terms, &mut quarantine, store, Some(lease), self.reader.progress).await?;
+        let mut state = store.state(&self.reader.connection.id).await?;
+        report.notices.extend(pass.warnings.iter().cloned());
+        if pass.completeness == Completeness::Unchanged {
+            self.reader.repeat_last(&mut report.summary).await?;
+            // Whatever was held meanwhile is gone: the vendor is back at what was applied.
+            if store.held(&lease.connection).await?.is_some() {
+                store.set_held(lease, None).await?;
+            }
+            return Ok(true);
+        }
+        // A delta restates few rows: it must not wipe what the last snapshot left behind.
+        let digest = if pass.completeness == Completeness::Delta && quarantine.total == 0 {
+            state.quarantine_digest
+        } else {
+            Some(quarantine.finish(store, lease, state.quarantine_digest).await?)
+        };
+        let tally = walk::tally(store, &self.reader.connection.id, &pass.rows, pass.completeness).await?;
+        add(&mut report.summary, (pass.read, pass.kept), &tally, &quarantine);
+        self.reader.progress.step(Step::Planned {
+            create: tally.create,
+            change: tally.change,
+            withdraw: tally.withdraw,
+        });
+
+        let held = store.held(&self.reader.connection.id).await?;
+        let judged =
+            Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
+        // The same posted body read again is the same evidence, not more of it.
+        let before = held.as_ref().filter(|held| inbound.is_none() || held.inbound != inbound);
+        if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, before)
+            && !options.release
+        {
+            self.hold(lease, &reasons, &judged, &tally, held.as_ref(), inbound, report).await?;
+            if state.quarantine_digest != digest {
+                state.quarantine_digest = digest;
+                store.save_state(lease, &state).await?;
+            }
+            return Ok(false);
+        }
+        if tally.actions() > 0 {
+            walk::apply(store, lease, &pass.rows, pass.completeness).await?;
+        }
+        if held.is_some() {
+            store.set_held(lease, None).await?;
+        }
+        self.commit_cursor(lease, &mut state, &pass.end, pass.completeness, digest).await?;
+        Ok(true)
+    }
+
+    /// Ledger → pass Culture.
+    pub(super) async fn push_stock(
+        &self,
+        lease: &Lease,
+        options: Options,
+        mut state: ConnectionState,
+        venue_id: i64,
+        report: &mut Report,
+    ) -> Result<(), PassError> {
+        refusals::put_up_again(self.reader.store, lease, &mut state, (self.now)(), options.full).await?;
+        let lane = Lane {
+            store: self.reader.store,
+            lease,
+            client: self.client,
+            account: &self.reader.connection.account,
+            venue_id,
+            progress: self.reader.progress,
+            now: self.now,
+        };
+        let result = lane.drive().await;
+        let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
+        report.summary.rejected = totals.refused;
+        let pushed = result?;
+        report.summary.pushed += pushed.pushed;
+        if pushed.waiting > 0 {
+            report.notices.push(format!(
+                "{} EANs were accepted by pass Culture and do not show yet; the next pass looks again",
+                pushed.waiting
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A pushed snapshot replaces everything that was posted before it.
+fn from_last_snapshot(mut bodies: Vec<Inbound>) -> Vec<Inbound> {
+    match bodies.iter().rposition(|body| body.snapshot) {
+        Some(last) => bodies.split_off(last),
+        None => bodies,
+    }
+}
+
+fn inbound_page(intake: &dyn PushIntake, body: &Inbound) -> Result<Page<passerelle_contract::StockLine>, PassError> {
+    let page = intake.read(&body.body).map_err(|_| PassError::InboundUnreadable(body.id))?;
+    let completeness = if body.snapshot { Completeness::Snapshot } else { Completeness::Delta };
+    let end = page.end.unwrap_or(End { completeness, cursor: None, observed_at: None, warnings: Vec::new() });
+    Ok(Page { end: Some(End { completeness, ..end }), ..page })
+}
