@@ -133,10 +133,9 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &st
     let (english, french): (Vec<_>, Vec<_>) = reasons
         .iter()
         .map(|reason| match reason {
-            Reason::EmptySnapshot => (
-                "the snapshot has no usable row".to_owned(),
-                format!("{source_fr} ne contient aucune {row_fr}"),
-            ),
+            Reason::EmptySnapshot => {
+                ("the snapshot has no usable row".to_owned(), format!("{source_fr} ne contient aucune {row_fr}"))
+            }
             Reason::TooFewRows => (
                 format!(
                     "the snapshot has {} usable rows, fewer than the {} expected",

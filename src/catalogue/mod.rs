@@ -67,7 +67,11 @@ pub enum PassError {
     #[error("no pass Culture venue is known for this connection; set `venue` or `siret`")]
     NoVenue,
     /// More films or showtimes than a connection may have.
-    #[error("the source states more than {} films or {} dates; a smaller `horizon_days` gives fewer", crate::store::events::MAX_EVENTS, crate::store::events::MAX_DATES)]
+    #[error(
+        "the source states more than {} films or {} dates; a smaller `horizon_days` gives fewer",
+        crate::store::events::MAX_EVENTS,
+        crate::store::events::MAX_DATES
+    )]
     TooManyDates,
     /// A posted body that was accepted once cannot be read now.
     #[error("the posted body {0} cannot be read by this release; it is kept")]

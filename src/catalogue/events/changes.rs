@@ -75,10 +75,10 @@ pub(super) fn in_step(row: &DateRow) -> DateRow {
 /// The row with what pass Culture was seen to have.
 pub(super) fn as_read(row: &DateRow, date: &EventDate) -> DateRow {
     let desired = read_date(row.desired.as_deref());
-    let category = date.price_category.as_ref().map(|category| CategoryTerms {
-        label: category.label.clone(),
-        price_cents: category.price.0,
-    });
+    let category = date
+        .price_category
+        .as_ref()
+        .map(|category| CategoryTerms { label: category.label.clone(), price_cents: category.price.0 });
     let acknowledged = match (desired, category) {
         (Some(desired), Some(category)) => {
             serde_json::to_string(&DateTerms { starts_at: date.starts_at, category, order: desired.order }).ok()

@@ -56,7 +56,12 @@ impl Gathered {
         }
     }
 
-    fn sort_out(&mut self, row: Row<Screening>, place: &Place<'_>, quarantine: &mut Quarantine) -> Result<(), PassError> {
+    fn sort_out(
+        &mut self,
+        row: Row<Screening>,
+        place: &Place<'_>,
+        quarantine: &mut Quarantine,
+    ) -> Result<(), PassError> {
         let screening = match row {
             Row::Good(screening) => screening,
             Row::Poison(error) => {
@@ -128,13 +133,8 @@ pub(in crate::catalogue) async fn gather(
     drop(pages);
     let Some(end) = end else { return Err(PassError::Unfinished) };
     gathered.warnings.extend(end.warnings.iter().cloned());
-    gathered.completeness = trusted(
-        end.completeness,
-        gathered.read,
-        quarantine.unreadable,
-        max_bad_ratio,
-        &mut gathered.warnings,
-    );
+    gathered.completeness =
+        trusted(end.completeness, gathered.read, quarantine.unreadable, max_bad_ratio, &mut gathered.warnings);
     gathered.end = end;
     Ok(gathered)
 }

@@ -146,11 +146,7 @@ impl Tally {
             self.refused += 1;
         }
         if was_live && let Some(before) = terms(row) {
-            self.compare_prices(
-                before.category.price_cents,
-                date.terms.category.price_cents,
-                row.key.as_bytes(),
-            );
+            self.compare_prices(before.category.price_cents, date.terms.category.price_cents, row.key.as_bytes());
         }
         if next.desired == row.desired && next.desired_quantity == row.desired_quantity {
             self.unchanged += 1;

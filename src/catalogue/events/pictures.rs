@@ -53,7 +53,8 @@ impl Pictures {
     /// Is there a poster that pass Culture does not have, as far as the ledger knows?
     pub(super) fn wanted(event: &EventRow) -> bool {
         let poster = read_event(event.desired.as_deref()).and_then(|terms| terms.poster);
-        poster.is_some_and(|poster| event.picture.as_deref().and_then(|known| known.lines().next()) != Some(&poster.url))
+        poster
+            .is_some_and(|poster| event.picture.as_deref().and_then(|known| known.lines().next()) != Some(&poster.url))
     }
 
     /// Puts an event's poster on its offer and notes in the row which it is; a sentence when there is none.
@@ -112,7 +113,8 @@ impl Pictures {
             let text = format!("{}: {}", error.code, error.context);
             if error.class.is_retryable() { NoPicture::Later(text) } else { NoPicture::ForGood(text) }
         };
-        let fetched = http::Client::new(config).map_err(why)?.get(&Get::new("fetch the poster", url)).await.map_err(why)?;
+        let fetched =
+            http::Client::new(config).map_err(why)?.get(&Get::new("fetch the poster", url)).await.map_err(why)?;
         match fetched.status {
             200 => {}
             status @ (404 | 410 | 401 | 403) => {

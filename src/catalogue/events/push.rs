@@ -327,11 +327,7 @@ fn category(row: &DateRow) -> Option<CategoryTerms> {
 fn remembered(categories: &[PriceCategory]) -> String {
     let all: Vec<Remembered> = categories
         .iter()
-        .map(|category| Remembered {
-            id: category.id,
-            label: category.label.clone(),
-            price_cents: category.price.0,
-        })
+        .map(|category| Remembered { id: category.id, label: category.label.clone(), price_cents: category.price.0 })
         .collect();
     serde_json::to_string(&all).unwrap_or_else(|_| "[]".to_owned())
 }

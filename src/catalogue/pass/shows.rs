@@ -68,12 +68,8 @@ impl Reader<'_> {
         let merged = merge(&ledger, &gathered, Circumstances { began, gone_after, full: options.full });
         add(&mut report.summary, (gathered.read, gathered.kept), &merged.tally, quarantine);
         report.notices.extend(gathered.warnings.iter().cloned());
-        let judged = Judged {
-            subject: Subject::Shows,
-            completeness: gathered.completeness,
-            kept: gathered.kept,
-            expectations,
-        };
+        let judged =
+            Judged { subject: Subject::Shows, completeness: gathered.completeness, kept: gathered.kept, expectations };
         Ok(Compared { gathered, merged, judged })
     }
 }
@@ -123,12 +119,7 @@ impl Run<'_> {
     }
 
     /// Ledger → pass Culture.
-    pub(super) async fn push_shows(
-        &self,
-        lease: &Lease,
-        venue_id: i64,
-        report: &mut Report,
-    ) -> Result<(), PassError> {
+    pub(super) async fn push_shows(&self, lease: &Lease, venue_id: i64, report: &mut Report) -> Result<(), PassError> {
         let push = Push {
             store: self.reader.store,
             lease,

@@ -72,8 +72,7 @@ impl Reader<'_> {
         add(&mut report.summary, (pass.read, pass.kept), &tally, quarantine);
         report.notices.extend(pass.warnings.iter().cloned());
         // A plan never counts as the second snapshot, so it is judged as if nothing was held.
-        let judged =
-            Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
+        let judged = Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
         if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, None) {
             let (english, french) = guard::explain(&reasons, &judged, &tally, &self.connection.id);
             report.summary.held += tally.actions().max(1);
@@ -171,8 +170,7 @@ impl Run<'_> {
         });
 
         let held = store.held(&self.reader.connection.id).await?;
-        let judged =
-            Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
+        let judged = Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
         // The same posted body read again is the same evidence, not more of it.
         let before = held.as_ref().filter(|held| inbound.is_none() || held.inbound != inbound);
         if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, before)

@@ -179,8 +179,7 @@ impl Push<'_> {
         if !missing.is_empty() {
             match became(self.client.add_price_categories(offer, &missing).await)? {
                 Became::Done(added) => {
-                    let added: Vec<Remembered> =
-                        serde_json::from_str(&remembered(&added)).unwrap_or_default();
+                    let added: Vec<Remembered> = serde_json::from_str(&remembered(&added)).unwrap_or_default();
                     known.extend(added);
                     work.event.categories = serde_json::to_string(&known).unwrap_or_else(|_| "[]".to_owned());
                 }
@@ -273,7 +272,8 @@ impl Push<'_> {
         let mut named = HashSet::new();
         for refused in &added.refused {
             // A key that is taken is found in the next round.
-            if refused.field != "idAtProvider" && named.insert(refused.index)
+            if refused.field != "idAtProvider"
+                && named.insert(refused.index)
                 && let Some(row) = rows.get_mut(refused.index)
             {
                 row.refused = Some(format!("DateRefused: {}: {}", refused.field, refused.messages.join("; ")));

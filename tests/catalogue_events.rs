@@ -1,0 +1,506 @@
+//! The catalogue river of showtimes: a scripted cinema, the real store, and the sandbox.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use passerelle::catalogue::Summary;
+use passerelle::catalogue::pass::{Options, Reader, Report, Run};
+use passerelle::catalogue::progress::Silent;
+use passerelle::passculture::{Client, MessageUrls, RetryPolicy, Settings};
+use passerelle::sandbox::{Bookable, Fault, FaultEffect, OfferTruth, Sandbox, Seed};
+use passerelle::store::bookings::{BookingRow, BookingState, Move, TicketRow, TicketState};
+use passerelle::store::{ConnectionRecord, Lease, Owner, Store};
+use passerelle_contract::{
+    Adapter, AdapterError, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, Cents, Completeness, Deadline, End, Film,
+    FindOutcome, Format, Journal, Look, Order, Page, PageStream, Places, Position, Poster, Probe, Pull, Quantity, Row,
+    Screening, Semantics, Showtime, Source, Starts, Tariff, Ticket,
+};
+use secrecy::SecretString;
+use support::{connection, leased, on_sqlite};
+
+const VENUE: i64 = 535;
+const PERSON: &str = "personne.fictive@example.org";
+const EVENTS: &str = "/public/offers/v1/events";
+
+/// A cinema that states what it is told to.
+struct Cinema {
+    shows: Mutex<Vec<Row<Screening>>>,
+    completeness: Mutex<Completeness>,
+    sells: bool,
+    known: Mutex<Vec<String>>,
+}
+
+impl Adapter for Cinema {
+    fn screenings(&self) -> Option<&dyn Source<Screening>> {
+        Some(self)
+    }
+
+    fn box_office(&self) -> Option<&dyn BoxOffice> {
+        self.sells.then_some(self as &dyn BoxOffice)
+    }
+
+    fn probes(&self) -> Vec<Probe<'_>> {
+        Vec::new()
+    }
+}
+
+impl Source<Screening> for Cinema {
+    fn pull(&self, ask: Pull) -> PageStream<'_, Screening> {
+        *self.known.lock().unwrap() = ask.known;
+        let end = End {
+            completeness: *self.completeness.lock().unwrap(),
+            cursor: None,
+            observed_at: None,
+            warnings: Vec::new(),
+        };
+        let page = Page { rows: self.shows.lock().unwrap().clone(), notes: Vec::new(), end: Some(end) };
+        Box::pin(futures_util::stream::iter([Ok(page)]))
+    }
+}
+
+/// Only that it is there matters here.
+impl BoxOffice for Cinema {
+    fn semantics(&self) -> Semantics {
+        unreachable!("a pass asks no box office")
+    }
+
+    fn book<'a>(&'a self, _: &'a Order, _: &'a dyn Journal, _: Deadline) -> BoxFuture<'a, BookOutcome> {
+        unreachable!("a pass sells nothing")
+    }
+
+    fn find<'a>(&'a self, _: &'a Order, _: &'a str, _: Look, _: Deadline) -> BoxFuture<'a, FindOutcome> {
+        unreachable!("a pass sells nothing")
+    }
+
+    fn cancel<'a>(&'a self, _: &'a [Ticket], _: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>> {
+        unreachable!("a pass sells nothing")
+    }
+
+    fn remaining<'a>(&'a self, _: &'a Order, _: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+        unreachable!("a pass sells nothing")
+    }
+}
+
+fn film(key: &str) -> Film {
+    Film { key: key.into(), title: format!("Le Phare {key}"), visa: Some("150123".into()), ..Film::default() }
+}
+
+fn show(film: &Film, key: &str, in_hours: u64, price: u32, left: u32) -> Screening {
+    let tariff = Tariff { key: "t".into(), label: "PASS CULTURE".into(), price: Cents(price) };
+    // Whole seconds, as box offices have them.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    Screening {
+        film: Arc::new(film.clone()),
+        showtime: Showtime {
+            key: key.into(),
+            starts: Starts::At(SystemTime::UNIX_EPOCH + Duration::from_secs(now / 3600 * 3600 + in_hours * 3600)),
+            formats: vec![Format::Vo],
+            places: vec![Places { key: key.into(), tariff, remaining: Quantity::Exactly(left) }],
+        },
+        at: Position::Entry { page: 1, entry: 1 },
+    }
+}
+
+struct Stage {
+    sandbox: Sandbox,
+    store: Arc<dyn Store>,
+    lease: Lease,
+    client: Client,
+    connection: ConnectionRecord,
+    cinema: Cinema,
+}
+
+impl Stage {
+    async fn new(place: &support::Place, sells: bool) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let seed = format!(
+            r#"{{"accounts": [{{"name": "default", "api_key": "sandbox_key", "hmac_key": "cle_fictive"}}],
+            "venues": [{{"id": {VENUE}, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": "75011"}}],
+            "beneficiaries": [{{"email": "{PERSON}"}}]}}"#
+        );
+        let seed: Seed = serde_json::from_str(&seed).unwrap();
+        let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), seed).await.unwrap();
+        let store = place.open().await;
+        let lease = leased(&*store, "cinema").await;
+        let settings = Settings {
+            base_url: sandbox.base_url().parse().unwrap(),
+            api_key: SecretString::from("sandbox_key"),
+            account: "default".into(),
+            requests_per_minute: 60_000,
+        };
+        let quick = RetryPolicy {
+            first_delay: Duration::from_millis(5),
+            longest_delay: Duration::from_millis(20),
+            longest_attempt: Duration::from_secs(5),
+            unsaid_stop: Duration::from_millis(50),
+            ..RetryPolicy::WORK
+        };
+        let client = Client::new(settings, Arc::new(Arc::clone(&store)), Arc::new(passerelle::clock::now))
+            .unwrap()
+            .with_policy(quick);
+        let urls = MessageUrls {
+            booking: Some("http://127.0.0.1:9/passculture/booking".into()),
+            cancel: Some("http://127.0.0.1:9/passculture/cancellation".into()),
+            notification: None,
+        };
+        client.set_message_urls(None, &urls).await.unwrap();
+        let connection = ConnectionRecord { adapter: "boost".into(), venue: Some(VENUE), ..connection("cinema") };
+        let cinema = Cinema {
+            shows: Mutex::default(),
+            completeness: Mutex::new(Completeness::Snapshot),
+            sells,
+            known: Mutex::default(),
+        };
+        Self { sandbox, store, lease, client, connection, cinema }
+    }
+
+    fn state(&self, shows: impl IntoIterator<Item = Screening>) {
+        *self.cinema.shows.lock().unwrap() = shows.into_iter().map(Row::Good).collect();
+    }
+
+    fn run<'a>(&'a self, client: &'a Client) -> Run<'a> {
+        let reader =
+            Reader { store: &self.store, connection: &self.connection, adapter: &self.cinema, progress: &Silent };
+        Run { reader, client, now: passerelle::clock::now }
+    }
+
+    async fn sync_with(&self, options: Options) -> Report {
+        let client = self.client.counting_anew();
+        self.run(&client).sync(&self.lease, options).await.unwrap_or_else(|failure| panic!("{failure:?}"))
+    }
+
+    async fn sync(&self) -> Summary {
+        self.sync_with(Options::default()).await.summary
+    }
+
+    fn offers(&self) -> Vec<OfferTruth> {
+        self.sandbox.offers()
+    }
+
+    /// Beginnings, prices and places of all dates that pass Culture shows.
+    fn dates(&self) -> Vec<(String, u32, Option<u32>)> {
+        let mut all: Vec<_> = self
+            .offers()
+            .into_iter()
+            .flat_map(|offer| offer.dates)
+            .map(|date| (date.beginning, date.price_cents, date.remaining))
+            .collect();
+        all.sort();
+        all
+    }
+
+    /// A booking with a live ticket on a stock.
+    async fn sell(&self, stock_id: i64) -> BookingRow {
+        let row = BookingRow {
+            reference: format!("R{stock_id}"),
+            connection: "cinema".into(),
+            account: "default".into(),
+            fingerprint: format!("f{stock_id}"),
+            wish: "w".into(),
+            stock_id,
+            offer_id: 1,
+            quantity: 1,
+            order: "{}".into(),
+            state: BookingState::Calling,
+            trace: None,
+            remaining: None,
+            reason: None,
+            needs_human: false,
+            confirmed: false,
+            owner: Owner::current("test"),
+            due_at: None,
+            attempts: 0,
+            created_at: 0,
+            moved_at: 0,
+            version: 1,
+        };
+        self.store.intend(&row, &[]).await.unwrap();
+        let ticket = TicketRow {
+            barcode: format!("B{stock_id}"),
+            place: 0,
+            booking: row.reference.clone(),
+            seat: None,
+            vendor: "{}".into(),
+            state: TicketState::Live,
+        };
+        let row = BookingRow { state: BookingState::Booked, ..row };
+        self.store.move_booking(Move { row: &row, tickets: &[ticket], events: &[] }).await.unwrap();
+        BookingRow { version: 2, ..row }
+    }
+}
+
+#[test]
+fn films_and_showtimes_appear_and_a_second_pass_sends_nothing() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let (one, two) = (film("412"), film("413"));
+        stage.state([show(&one, "1", 30, 600, 12), show(&one, "2", 54, 750, 0), show(&two, "3", 30, 600, 5)]);
+        let summary = stage.sync().await;
+        assert_eq!((summary.read, summary.kept, summary.create, summary.pushed, summary.rejected), (3, 3, 3, 3, 0));
+        let offers = stage.offers();
+        assert_eq!(offers.len(), 2);
+        assert!(offers.iter().all(|offer| offer.id_at_provider.as_deref().unwrap().starts_with("boost:film:")));
+        let places: Vec<_> = stage.dates().into_iter().map(|(_, price, left)| (price, left)).collect();
+        assert_eq!(places, [(600, Some(5)), (600, Some(12)), (750, Some(0))]);
+        let again = stage.sync().await;
+        assert_eq!((again.unchanged, again.requests), (3, 0), "{again:?}");
+        assert_eq!(*stage.cinema.known.lock().unwrap(), ["1", "3", "2"], "what is known is told to the source");
+    });
+}
+
+#[test]
+fn what_changes_is_changed_and_keeps_its_identity() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        stage.state([show(&one, "1", 30, 600, 12), show(&one, "2", 54, 600, 7)]);
+        stage.sync().await;
+        let before: Vec<u64> = stage.offers()[0].dates.iter().map(|date| date.stock_id).collect();
+        // Moved, dearer, fewer; and the film has another title.
+        let renamed = Film { title: "Le Phare, version longue".into(), ..one };
+        stage.state([show(&renamed, "1", 33, 600, 12), show(&renamed, "2", 54, 700, 3)]);
+        let summary = stage.sync().await;
+        assert_eq!((summary.create, summary.change, summary.withdraw), (0, 2, 0));
+        let offer = &stage.offers()[0];
+        assert_eq!(offer.dates.iter().map(|date| date.stock_id).collect::<Vec<_>>(), before);
+        let places: Vec<_> = stage.dates().into_iter().map(|(_, price, left)| (price, left)).collect();
+        assert_eq!(places, [(600, Some(12)), (700, Some(3))]);
+        assert_eq!(stage.sync().await.requests, 0);
+    });
+}
+
+#[test]
+fn a_vanished_show_is_deleted_and_one_with_tickets_is_closed() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        let shows = [show(&one, "1", 30, 600, 12), show(&one, "2", 54, 600, 7), show(&one, "3", 78, 600, 9)];
+        stage.state(shows.clone());
+        stage.sync().await;
+        let stock = async |key: &str| {
+            let dates = stage.store.dates("cinema").await.unwrap();
+            dates.into_iter().find(|row| row.key == format!("boost:show:{key}")).and_then(|row| row.stock_id)
+        };
+        let second = stock("2").await.unwrap();
+        let sold = stage.sell(second).await;
+        stage.state([shows[2].clone()]);
+        *stage.cinema.completeness.lock().unwrap() = Completeness::Partial;
+        assert_eq!(stage.sync().await.withdraw, 0, "a partial pass takes nothing away");
+        *stage.cinema.completeness.lock().unwrap() = Completeness::Snapshot;
+        let summary = stage.sync().await;
+        assert_eq!((summary.withdraw, summary.held), (2, 0));
+        let places: Vec<_> = stage.dates().into_iter().map(|(_, _, left)| left).collect();
+        assert_eq!(places, [Some(0), Some(9)], "the one with a ticket is closed, the other is gone");
+        assert_eq!(stock("1").await, None);
+        assert_eq!(stage.sync().await.requests, 0);
+        // Its ticket was voided: now it may go.
+        let ticket = TicketRow {
+            barcode: format!("B{second}"),
+            place: 0,
+            booking: sold.reference.clone(),
+            seat: None,
+            vendor: "{}".into(),
+            state: TicketState::Void,
+        };
+        stage.store.move_booking(Move { row: &sold, tickets: &[ticket], events: &[] }).await.unwrap();
+        stage.sync().await;
+        assert_eq!(stage.dates().len(), 1);
+        assert_eq!(stock("2").await, None);
+    });
+}
+
+#[test]
+fn a_date_that_pass_culture_counts_bookings_of_is_closed_even_if_we_know_none() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, false).await;
+        let one = film("412");
+        let shows = [show(&one, "1", 30, 600, 12), show(&one, "2", 54, 600, 7)];
+        stage.state(shows.clone());
+        stage.sync().await;
+        let stock = stage.offers()[0].dates.iter().min_by_key(|date| date.beginning.clone()).unwrap().stock_id;
+        stage.sandbox.book(PERSON, Bookable::Stock(stock), 1).unwrap();
+        stage.state([shows[1].clone()]);
+        assert_eq!(stage.sync().await.withdraw, 0, "a listing is gone after two agreeing snapshots");
+        assert_eq!(stage.sync().await.withdraw, 1);
+        let dates = &stage.offers()[0].dates;
+        assert_eq!(dates.iter().find(|date| date.stock_id == stock).unwrap().remaining, Some(0));
+    });
+}
+
+#[test]
+fn a_snapshot_that_lost_most_shows_is_held_until_it_agrees_or_is_released() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        let shows: Vec<Screening> = (0..12).map(|n| show(&one, &n.to_string(), 30 + n, 600, 5)).collect();
+        stage.state(shows.clone());
+        stage.sync().await;
+        stage.state(shows[..3].to_vec());
+        let held = stage.sync().await;
+        assert_eq!((held.held, stage.dates().len()), (9, 12));
+        let agreed = stage.sync().await;
+        assert_eq!((agreed.held, stage.dates().len()), (0, 3));
+        // Nothing at all is never agreed upon.
+        stage.state([]);
+        for _ in 0..3 {
+            assert!(stage.sync().await.held > 0);
+        }
+        let report = stage.sync_with(Options { release: true, ..Options::default() }).await;
+        assert_eq!((report.summary.held, stage.dates().len()), (0, 0));
+    });
+}
+
+#[test]
+fn a_row_that_cannot_be_read_takes_nothing_away() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        stage.state([show(&one, "1", 30, 600, 12), show(&one, "2", 54, 600, 7)]);
+        stage.sync().await;
+        let mut unreadable = show(&one, "2", 54, 600, 7);
+        unreadable.showtime.starts = Starts::Local(passerelle_contract::WallClock {
+            year: 2026,
+            month: 2,
+            day: 30,
+            hour: 0,
+            minute: 0,
+            second: 0,
+        });
+        stage.state([show(&one, "1", 30, 600, 12), unreadable]);
+        let summary = stage.sync().await;
+        assert_eq!((summary.read, summary.kept, summary.quarantined, summary.withdraw), (2, 1, 1, 0));
+        assert_eq!(stage.dates().len(), 2);
+    });
+}
+
+#[test]
+fn lost_answers_make_nothing_twice() {
+    on_sqlite(async |place| {
+        for effect in [FaultEffect::CutAfterEffect, FaultEffect::Cut, FaultEffect::ServerError] {
+            for path in [EVENTS.to_owned(), format!("{EVENTS}/")] {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", folder.path().join("store.db").display());
+                let stage = Stage::new(&support::Place { url }, true).await;
+                let one = film("412");
+                stage.state([show(&one, "1", 30, 600, 12), show(&one, "2", 54, 700, 7)]);
+                let fault = Fault { method: Some("POST".to_owned()), ..Fault::next(2, &path, effect.clone()) };
+                assert!(stage.sandbox.inject(fault));
+                for _ in 0..3 {
+                    let client = stage.client.counting_anew();
+                    let _ = stage.run(&client).sync(&stage.lease, Options::default()).await;
+                }
+                assert_eq!(stage.offers().len(), 1, "{effect:?} at {path}");
+                let places: Vec<_> = stage.dates().into_iter().map(|(_, price, left)| (price, left)).collect();
+                assert_eq!(places, [(600, Some(12)), (700, Some(7))], "{effect:?} at {path}");
+                assert_eq!(stage.sync().await.requests, 0, "{effect:?} at {path}");
+            }
+        }
+        drop(place);
+    });
+}
+
+#[test]
+fn what_a_booking_moved_during_a_pass_stays() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        stage.state([show(&one, "1", 30, 600, 12)]);
+        stage.sync().await;
+        // A booking that ends after the next pass began to read, as it seems: its places are newer than what the source says.
+        let later = passerelle::clock::now() + 60_000;
+        stage.store.touch_date("cinema", "boost:film:412", "boost:show:1", 9, true, later).await.unwrap();
+        stage.sync().await;
+        let row = stage.store.dates("cinema").await.unwrap().remove(0);
+        assert_eq!((row.desired_quantity, row.acknowledged_quantity), (Some(9), Some(9)));
+    });
+}
+
+#[test]
+fn without_message_urls_the_pass_fails_with_what_to_do_and_nothing_is_refused_for_ever() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        stage.client.set_message_urls(None, &MessageUrls::default()).await.unwrap();
+        stage.state([show(&film("412"), "1", 30, 600, 12)]);
+        let failure = stage.run(&stage.client).sync(&stage.lease, Options::default()).await.unwrap_err();
+        assert_eq!(failure.error.code(), "NoTicketing", "{failure:?}");
+        let urls = MessageUrls {
+            booking: Some("http://127.0.0.1:9/b".into()),
+            cancel: Some("http://127.0.0.1:9/c".into()),
+            notification: None,
+        };
+        stage.client.set_message_urls(None, &urls).await.unwrap();
+        assert_eq!(stage.sync().await.pushed, 1);
+    });
+}
+
+#[test]
+fn a_plan_tells_and_changes_nothing() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        stage.state([show(&film("412"), "1", 30, 600, 12)]);
+        let report = stage.run(&stage.client).reader.plan().await.unwrap();
+        assert_eq!((report.summary.create, report.summary.pushed), (1, 0));
+        assert!(stage.store.dates("cinema").await.unwrap().is_empty() && stage.offers().is_empty());
+    });
+}
+
+#[test]
+fn an_offer_deleted_at_pass_culture_is_made_again() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let one = film("412");
+        stage.state([show(&one, "1", 30, 600, 12)]);
+        stage.sync().await;
+        stage.sandbox.reset();
+        let urls = MessageUrls {
+            booking: Some("http://127.0.0.1:9/b".into()),
+            cancel: Some("http://127.0.0.1:9/c".into()),
+            notification: None,
+        };
+        stage.client.set_message_urls(None, &urls).await.unwrap();
+        stage.state([show(&one, "1", 30, 600, 11)]);
+        stage.sync().await;
+        assert_eq!(stage.dates().into_iter().map(|(_, _, left)| left).collect::<Vec<_>>(), [Some(11)]);
+    });
+}
+
+#[test]
+fn posters_are_framed_and_put_once() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, true).await;
+        let mut picture = Vec::new();
+        image::DynamicImage::ImageRgb8(image::RgbImage::new(700, 900))
+            .write_to(&mut std::io::Cursor::new(&mut picture), image::ImageFormat::Png)
+            .unwrap();
+        let router = axum::Router::new()
+            .route("/poster.png", axum::routing::get(move || async move { picture.clone() }))
+            .route("/page.png", axum::routing::get(|| async { "<html>" }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let home = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let poster = |path: &str, at_home: bool| {
+            Some(Poster { url: format!("{home}{path}"), at_home: at_home.then(|| home.clone()) })
+        };
+        let films = [
+            Film { poster: poster("/poster.png", true), ..film("1") },
+            Film { poster: poster("/page.png", true), ..film("2") },
+            Film { poster: poster("/poster.png", false), ..film("3") },
+        ];
+        stage.state(films.iter().map(|film| show(film, &film.key, 30, 600, 5)));
+        let report = stage.sync_with(Options::default()).await;
+        assert_eq!(report.summary.pushed, 3);
+        let notices = report.notices.join("\n");
+        assert!(notices.contains("NoPicture") && notices.contains("PrivatePoster"), "{notices}");
+        let rows = stage.store.events("cinema").await.unwrap();
+        let pictures: Vec<bool> =
+            rows.iter().map(|row| row.picture.as_deref().is_some_and(|text| !text.contains("useless"))).collect();
+        assert_eq!(pictures, [true, false, false]);
+        let event = stage.client.event(rows[0].offer_id.unwrap()).await.unwrap();
+        assert!(event.picture_url.is_some());
+        assert_eq!(stage.sync().await.requests, 0);
+    });
+}
