@@ -12,6 +12,7 @@ use url::Url;
 
 use super::answer::Limits;
 use super::{Answer, Client, Download, Lane, address, error};
+use crate::secret::Secret;
 
 /// What is done to the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Act {
     pub url: Url,
     /// Headers besides user agent, encoding and credentials.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The value of `Authorization` of this call, instead of the client's.
+    pub authorization: Option<Secret>,
     /// What is sent.
     pub body: Vec<u8>,
     /// Which queue it waits in.
@@ -69,7 +72,16 @@ impl Act {
     /// A call for a booking, without body.
     #[must_use]
     pub const fn new(operation: &'static str, verb: Verb, url: Url, within: Duration) -> Self {
-        Self { operation, verb, url, headers: Vec::new(), body: Vec::new(), lane: Lane::Booking, within }
+        Self {
+            operation,
+            verb,
+            url,
+            headers: Vec::new(),
+            authorization: None,
+            body: Vec::new(),
+            lane: Lane::Booking,
+            within,
+        }
     }
 
     /// The same call with this body.
@@ -90,6 +102,13 @@ impl Act {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same call with this token.
+    #[must_use]
+    pub fn with_bearer(mut self, token: &Secret) -> Self {
+        self.authorization = Some(super::bearer(token));
         self
     }
 
@@ -139,7 +158,7 @@ impl Client {
             self.turn(act.lane, Some(act.within), act.operation).await.map_err(NotAnswered::NotSent)?;
         let request = self.fresh().map_err(NotAnswered::NotSent)?.request(act.verb.method(), act.url.clone());
         let request = self
-            .dress(request.body(act.body.clone()), &act.url, &act.headers, act.operation)
+            .dress(request.body(act.body.clone()), &act.url, &act.headers, act.authorization.as_ref(), act.operation)
             .map_err(NotAnswered::NotSent)?;
         let response = self.head(request, act.operation, &act.url, deadline).await?;
         let limits = Limits { total: deadline - started, only_first_bytes: None };

@@ -111,6 +111,8 @@ pub struct Get {
     pub url: Url,
     /// Headers besides user agent, encoding and credentials.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The value of `Authorization` of this call, instead of the client's.
+    pub authorization: Option<Secret>,
     /// Read this much of the body and drop the rest, instead of refusing a longer one.
     pub only_first_bytes: Option<u64>,
     /// Which queue it waits in.
@@ -123,7 +125,15 @@ impl Get {
     /// A read of a whole body, in the lane of ordinary work.
     #[must_use]
     pub fn new(operation: &'static str, url: Url) -> Self {
-        Self { operation, url, headers: Vec::new(), only_first_bytes: None, lane: Lane::Work, within: None }
+        Self {
+            operation,
+            url,
+            headers: Vec::new(),
+            authorization: None,
+            only_first_bytes: None,
+            lane: Lane::Work,
+            within: None,
+        }
     }
 
     /// The same read unless the content is still the one with this tag (`ETag`): then the status is 304 and there is no body. A tag
@@ -149,6 +159,13 @@ impl Get {
     pub const fn booking(mut self, within: Duration) -> Self {
         self.lane = Lane::Booking;
         self.within = Some(within);
+        self
+    }
+
+    /// The same read with this token.
+    #[must_use]
+    pub fn with_bearer(mut self, token: &Secret) -> Self {
+        self.authorization = Some(bearer(token));
         self
     }
 
@@ -259,7 +276,8 @@ impl Client {
     }
 
     async fn send(&self, get: &Get, url: &Url, deadline: Instant) -> Result<reqwest::Response, AdapterError> {
-        let request = self.dress(self.inner.get(url.clone()), url, &get.headers, get.operation)?;
+        let request =
+            self.dress(self.inner.get(url.clone()), url, &get.headers, get.authorization.as_ref(), get.operation)?;
         self.head(request, get.operation, url, deadline).await.map_err(NotAnswered::into_error)
     }
 
@@ -269,6 +287,7 @@ impl Client {
         request: reqwest::RequestBuilder,
         url: &Url,
         headers: &[(HeaderName, HeaderValue)],
+        own: Option<&Secret>,
         operation: &str,
     ) -> Result<reqwest::RequestBuilder, AdapterError> {
         let mut request = request.header(ACCEPT_ENCODING, "gzip");
@@ -278,7 +297,7 @@ impl Client {
                 request = request.header(name, value);
             }
         }
-        match (at_home, &self.config.authorization) {
+        match (at_home, own.or(self.config.authorization.as_ref())) {
             (true, Some(secret)) => Ok(request.header(AUTHORIZATION, authorization(secret, operation)?)),
             _ => Ok(request),
         }
@@ -337,6 +356,12 @@ fn prepare(
             )
             .caused_by(error.without_url())
         })
+}
+
+/// The value of `Authorization` for a token.
+#[must_use]
+pub fn bearer(token: &Secret) -> Secret {
+    Secret::new(&format!("Bearer {}", token.expose()))
 }
 
 /// The value of `Authorization` for a user and a password.

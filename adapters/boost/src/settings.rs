@@ -1,0 +1,137 @@
+//! Settings of one cinema: read, then checked, all problems at once.
+
+use std::time::Duration;
+
+use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_kit::http;
+use passerelle_kit::secret::{Secret, SecretRef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+/// Longest name of a station, in characters.
+const MAX_STATION_CHARS: usize = 60;
+/// Longest body, in bytes: a page of 100 wordy showtimes takes about half a MiB.
+const MAX_BODY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Connection to one cinema's server.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Root of the cinema's own server, for example `https://boost.cinema.example/`.
+    base_url: Url,
+    /// The account's user name.
+    username: String,
+    /// The account's password.
+    password: SecretRef,
+    /// What the box office shows as the selling station; it helps the cinema find a sale.
+    #[serde(default = "default_station")]
+    station_name: String,
+    /// Days ahead, 1 to 365.
+    #[serde(default = "default_horizon")]
+    #[schemars(range(min = 1, max = 365))]
+    horizon_days: u32,
+    /// May a beneficiary book two seats at once?
+    #[serde(default = "yes")]
+    duo: bool,
+    /// Time for one answer, in seconds, 1 to 60.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 1, max = 60))]
+    timeout_seconds: u32,
+    /// Talk to a public address without encryption: many cinemas' servers know nothing else.
+    #[serde(default)]
+    allow_plain_http: bool,
+}
+
+fn default_station() -> String {
+    "passerelle".to_owned()
+}
+const fn default_horizon() -> u32 {
+    60
+}
+const fn yes() -> bool {
+    true
+}
+const fn default_timeout() -> u32 {
+    10
+}
+
+/// Settings that were checked, secrets read.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Origin of the cinema's server.
+    pub(crate) home: String,
+    pub(crate) http: http::Config,
+    pub(crate) username: String,
+    pub(crate) password: Secret,
+    pub(crate) station_name: String,
+    pub(crate) horizon_days: u32,
+    pub(crate) duo: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// Reads and checks.
+pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
+    let settings: Settings = passerelle_kit::settings::read(settings)?;
+    let mut problems = Vec::new();
+    let mut problem = |path: &str, message: &str| {
+        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
+    };
+    let base = root(&settings.base_url);
+    if base.is_none() {
+        problem("base_url", "write the full address of the cinema's server, such as https://boost.cinema.example/");
+    }
+    if !settings.base_url.username().is_empty() || settings.base_url.password().is_some() {
+        problem("base_url", "credentials do not belong in an address: write username and password");
+    }
+    if settings.username.trim().is_empty() {
+        problem("username", "write the account's user name");
+    }
+    if !(1..=MAX_STATION_CHARS).contains(&settings.station_name.chars().count()) {
+        problem("station_name", "write 1 to 60 characters");
+    }
+    if !(1..=365).contains(&settings.horizon_days) {
+        problem("horizon_days", "write a number from 1 to 365");
+    }
+    if !(1..=60).contains(&settings.timeout_seconds) {
+        problem("timeout_seconds", "write a number from 1 to 60");
+    }
+    let password = settings.password.resolve(&context.base_dir).map_err(|why| problems.push(why.at("password")));
+    let (Some(base), Ok(password), true) = (base, password, problems.is_empty()) else {
+        return Err(SettingsError { problems });
+    };
+    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    Ok(Checked {
+        home: base.origin().ascii_serialization(),
+        http: http::Config {
+            allow_plain_http: settings.allow_plain_http,
+            request_timeout: timeout,
+            connect_timeout: timeout.min(Duration::from_secs(5)),
+            total_timeout: 2 * timeout,
+            max_body_bytes: MAX_BODY_BYTES,
+            booking_concurrency: 8,
+            ..http::Config::new(base, context)
+        },
+        username: settings.username,
+        password,
+        station_name: settings.station_name,
+        horizon_days: settings.horizon_days,
+        duo: settings.duo,
+        timeout,
+    })
+}
+
+/// The address with a closing slash, so that paths are read below it.
+fn root(written: &Url) -> Option<Url> {
+    if !matches!(written.scheme(), "http" | "https") || written.host().is_none() {
+        return None;
+    }
+    let mut root = written.clone();
+    root.set_query(None);
+    root.set_fragment(None);
+    if !root.path().ends_with('/') {
+        root.set_path(&format!("{}/", root.path()));
+    }
+    Some(root)
+}

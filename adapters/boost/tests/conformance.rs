@@ -1,0 +1,67 @@
+//! The adapter through the common suite.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint's exception covers test functions only"
+)]
+
+use passerelle_boost::DESCRIPTOR;
+use passerelle_boost::simulator::{BoostSimulator, PASSWORD, USERNAME};
+use passerelle_contract::{BoxFuture, Context, Descriptor};
+use passerelle_testkit::conformance::{Bench, BoxOfficeBench, CANARY, Harness};
+use passerelle_testkit::simulator::Logged;
+use serde_json::{Value, json};
+
+struct Boost;
+
+fn on_the_bench(simulator: BoostSimulator) -> Bench {
+    let folder = std::env::temp_dir().join(format!("passerelle-boost-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("password"), PASSWORD).unwrap();
+    let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME, "password": { "file": "password" },
+        "timeout_seconds": 1 });
+    let context = Context { allow_private_addresses: true, base_dir: folder, ..Context::default() };
+    Bench { settings, context, simulator: Some(Box::new(simulator)), push: None, keep: None }
+}
+
+impl Harness for Boost {
+    fn descriptor(&self) -> Descriptor {
+        DESCRIPTOR
+    }
+
+    fn bench(&self) -> BoxFuture<'_, Bench> {
+        Box::pin(async { on_the_bench(BoostSimulator::start().await.unwrap()) })
+    }
+
+    fn box_office(&self) -> BoxFuture<'_, Option<BoxOfficeBench>> {
+        Box::pin(async {
+            let simulator = BoostSimulator::start().await.unwrap();
+            let truth = simulator.truth();
+            Some(BoxOfficeBench { bench: on_the_bench(simulator), orders: BoostSimulator::orders(), truth })
+        })
+    }
+
+    fn signs_in(&self, request: &Logged) -> bool {
+        request.path.ends_with("/login")
+    }
+
+    fn wrong_settings(&self) -> Vec<(Value, &'static str)> {
+        vec![
+            (json!({ "base_url": "ftp://boost.example/" }), "base_url"),
+            (json!({ "base_url": "http://u:p@127.0.0.1/" }), "base_url"),
+            (json!({ "username": " " }), "username"),
+            (json!({ "password": null }), "password"),
+            (json!({ "station_name": "" }), "station_name"),
+            (json!({ "horizon_days": 0 }), "horizon_days"),
+            (json!({ "horizon_days": 366 }), "horizon_days"),
+            (json!({ "timeout_seconds": 0 }), "timeout_seconds"),
+        ]
+    }
+
+    fn secret_setting(&self) -> Option<(&'static str, Value)> {
+        Some(("password", json!({ "password": CANARY })))
+    }
+}
+
+passerelle_testkit::conformance!(Boost);
