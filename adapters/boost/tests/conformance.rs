@@ -6,6 +6,9 @@
     reason = "helpers of tests; the lint's exception covers test functions only"
 )]
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use passerelle_boost::DESCRIPTOR;
 use passerelle_boost::simulator::{BoostSimulator, PASSWORD, USERNAME};
 use passerelle_contract::{BoxFuture, Context, Descriptor};
@@ -15,10 +18,20 @@ use serde_json::{Value, json};
 
 struct Boost;
 
+/// The folder with the secret; written once, for the checks run side by side.
+fn secrets() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let folder = std::env::temp_dir().join(format!("passerelle-boost-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("password"), PASSWORD).unwrap();
+        folder
+    };
+    FOLDER.get_or_init(make).clone()
+}
+
 fn on_the_bench(simulator: BoostSimulator) -> Bench {
-    let folder = std::env::temp_dir().join(format!("passerelle-boost-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("password"), PASSWORD).unwrap();
+    let folder = secrets();
     let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME, "password": { "file": "password" },
         "timeout_seconds": 1 });
     let context = Context { allow_private_addresses: true, base_dir: folder, ..Context::default() };

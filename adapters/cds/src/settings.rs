@@ -1,0 +1,146 @@
+//! Settings of one cinema: read, then checked, all problems at once.
+
+use std::time::Duration;
+
+use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_kit::http;
+use passerelle_kit::secret::{Secret, SecretRef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+/// What stands behind the account in the vendor's addresses.
+const HOST_SUFFIX: &str = "cineoffice.fr/vad/";
+/// Longest id of an account or a cinema, in characters.
+const MAX_ID_CHARS: usize = 63;
+/// Largest body, in bytes: shows and films of a large account take megabytes.
+const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Connection to one cinema.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The account at the vendor: letters, digits, `-` and `_`. The address is made of it.
+    account_id: String,
+    /// The cinema within the account; often the same word, and yet another thing.
+    cinema_id: String,
+    /// The cinema's token.
+    api_token: SecretRef,
+    /// Root of the vendor's server, when it is not `https://ACCOUNT_ID.cineoffice.fr/vad/`.
+    #[serde(default)]
+    base_url: Option<Url>,
+    /// Days ahead, 1 to 365.
+    #[serde(default = "default_horizon")]
+    #[schemars(range(min = 1, max = 365))]
+    horizon_days: u32,
+    /// May a beneficiary book two seats at once?
+    #[serde(default = "yes")]
+    duo: bool,
+    /// Time for one answer, in seconds, 1 to 60.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 1, max = 60))]
+    timeout_seconds: u32,
+    /// Talk to a public address without encryption: the token would travel in clear.
+    #[serde(default)]
+    allow_plain_http: bool,
+}
+
+const fn default_horizon() -> u32 {
+    90
+}
+const fn yes() -> bool {
+    true
+}
+const fn default_timeout() -> u32 {
+    10
+}
+
+/// Settings that were checked, secrets read.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Origin of the vendor's server.
+    pub(crate) home: String,
+    pub(crate) http: http::Config,
+    pub(crate) cinema_id: String,
+    pub(crate) api_token: Secret,
+    pub(crate) horizon: Duration,
+    pub(crate) duo: bool,
+}
+
+/// Reads and checks.
+pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
+    let settings: Settings = passerelle_kit::settings::read(settings)?;
+    let mut problems = Vec::new();
+    let mut problem = |path: &str, message: &str| {
+        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
+    };
+    if !is_label(&settings.account_id) {
+        problem("account_id", "write the account's id: letters, digits, `-` and `_`, at most 63");
+    }
+    let cinema_chars = settings.cinema_id.chars().count();
+    if !(1..=MAX_ID_CHARS).contains(&cinema_chars) || settings.cinema_id.trim() != settings.cinema_id {
+        problem("cinema_id", "write the cinema's id at the vendor, without spaces around it");
+    }
+    let base = root(&settings);
+    if base.is_none() {
+        problem("base_url", "write the full address of the vendor's server, such as https://cinema.example/vad/");
+    }
+    if settings.base_url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        problem("base_url", "credentials do not belong in an address: write api_token");
+    }
+    if !(1..=365).contains(&settings.horizon_days) {
+        problem("horizon_days", "write a number from 1 to 365");
+    }
+    if !(1..=60).contains(&settings.timeout_seconds) {
+        problem("timeout_seconds", "write a number from 1 to 60");
+    }
+    let token = settings.api_token.resolve(&context.base_dir).map_err(|why| problems.push(why.at("api_token")));
+    let (Some(base), Ok(api_token), true) = (base, token, problems.is_empty()) else {
+        return Err(SettingsError { problems });
+    };
+    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    Ok(Checked {
+        home: base.origin().ascii_serialization(),
+        http: http::Config {
+            allow_plain_http: settings.allow_plain_http,
+            request_timeout: timeout,
+            connect_timeout: timeout.min(Duration::from_secs(5)),
+            total_timeout: 2 * timeout,
+            max_body_bytes: MAX_BODY_BYTES,
+            booking_concurrency: 8,
+            ..http::Config::new(base, context)
+        },
+        cinema_id: settings.cinema_id,
+        api_token,
+        horizon: Duration::from_secs(u64::from(settings.horizon_days) * 24 * 3_600),
+        duo: settings.duo,
+    })
+}
+
+/// The id becomes part of a host's name: a space in it once broke a whole network of cinemas.
+fn is_label(id: &str) -> bool {
+    (1..=MAX_ID_CHARS).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// The root with a closing slash, so that paths are read below it.
+fn root(settings: &Settings) -> Option<Url> {
+    let mut root = match &settings.base_url {
+        Some(url) => url.clone(),
+        None if is_label(&settings.account_id) => {
+            Url::parse(&format!("https://{}.{HOST_SUFFIX}", settings.account_id)).ok()?
+        }
+        // Said already.
+        None => return Url::parse("https://unused.example/").ok(),
+    };
+    if !matches!(root.scheme(), "http" | "https") || root.host().is_none() {
+        return None;
+    }
+    root.set_query(None);
+    root.set_fragment(None);
+    if !root.path().ends_with('/') {
+        root.set_path(&format!("{}/", root.path()));
+    }
+    Some(root)
+}
