@@ -4,11 +4,16 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use passerelle_contract::{BoxFuture, Descriptor};
-use passerelle_stock_api::simulator::StockSimulator;
+use serde_json::{Value, json};
 
 /// Every adapter, in the order in which they are listed.
-pub const ADAPTERS: &[Descriptor] =
-    &[passerelle_csv::DESCRIPTOR, passerelle_stock_api::DESCRIPTOR, passerelle_stock_api::PUSH_DESCRIPTOR];
+pub const ADAPTERS: &[Descriptor] = &[
+    passerelle_csv::DESCRIPTOR,
+    passerelle_stock_api::DESCRIPTOR,
+    passerelle_stock_api::PUSH_DESCRIPTOR,
+    passerelle_boost::DESCRIPTOR,
+    passerelle_cds::DESCRIPTOR,
+];
 
 /// The adapter with this id.
 #[must_use]
@@ -22,6 +27,10 @@ pub struct Simulated {
     pub address: SocketAddr,
     /// What to try, for people.
     pub hint: String,
+    /// `[connection.settings]` that work with it, its secret left out.
+    pub settings: Value,
+    /// The setting that names a secret, and the invented secret.
+    pub secret: Option<(&'static str, &'static str)>,
     _running: Box<dyn Any + Send>,
 }
 
@@ -29,15 +38,51 @@ pub struct Simulated {
 pub type Simulate = fn(SocketAddr) -> BoxFuture<'static, std::io::Result<Simulated>>;
 
 /// The vendors that can be simulated, by adapter id.
-pub const SIMULATORS: &[(&str, Simulate)] = &[("stock-api", |address| Box::pin(stock_api(address)))];
+pub const SIMULATORS: &[(&str, Simulate)] = &[
+    ("stock-api", |address| Box::pin(stock_api(address))),
+    ("boost", |address| Box::pin(boost(address))),
+    ("cds", |address| Box::pin(cds(address))),
+];
+
+/// The cinema of the demonstration.
+pub const DEMO_CINEMA: &str = "cds";
 
 async fn stock_api(address: SocketAddr) -> std::io::Result<Simulated> {
-    use passerelle_stock_api::simulator::SANDBOX_SIRET;
+    use passerelle_stock_api::simulator::{SANDBOX_SIRET, StockSimulator};
     let simulator = StockSimulator::every_profile(address).await?;
     let hint = format!(
         "api_url = \"{}\", siret = \"{SANDBOX_SIRET}\", price_unit = \"euro\"; other behaviours stand under their own names, \
          such as titelive, html_200 or truncated",
         simulator.api_url("plain")
     );
-    Ok(Simulated { address: simulator.address(), hint, _running: Box::new(simulator) })
+    let settings = json!({ "api_url": simulator.api_url("plain"), "siret": SANDBOX_SIRET, "price_unit": "euro" });
+    Ok(Simulated { address: simulator.address(), hint, settings, secret: None, _running: Box::new(simulator) })
 }
+
+async fn boost(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_boost::simulator::{BoostSimulator, PASSWORD, USERNAME};
+    let simulator = BoostSimulator::listen(address).await?;
+    let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME });
+    let hint = format!(
+        "base_url = \"{}\", username = \"{USERNAME}\", and {PASSWORD} as its password; {BOOKS}",
+        simulator.base_url()
+    );
+    let secret = Some(("password", PASSWORD));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn cds(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_cds::simulator::{ACCOUNT_ID, API_TOKEN, CINEMA_ID, CdsSimulator};
+    let simulator = CdsSimulator::listen(address).await?;
+    let settings =
+        json!({ "base_url": simulator.base_url(), "account_id": ACCOUNT_ID, "cinema_id": CINEMA_ID });
+    let hint = format!(
+        "base_url = \"{}\", account_id = \"{ACCOUNT_ID}\", cinema_id = \"{CINEMA_ID}\", and {API_TOKEN} as its api_token; {BOOKS}",
+        simulator.base_url()
+    );
+    let secret = Some(("api_token", API_TOKEN));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+/// What every simulated box office tells of itself.
+const BOOKS: &str = "GET /_sim/shows and /_sim/sales tell its books";

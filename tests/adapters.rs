@@ -11,6 +11,8 @@ fn settings(id: &str) -> Value {
         "csv" => json!({ "path": "stock.csv" }),
         "stock-api" => json!({ "api_url": "https://shop.example/stocks", "siret": "1", "price_unit": "euro" }),
         "stock-push" => json!({ "token": { "file": "token" } }),
+        "boost" => json!({ "base_url": "https://boost.example/", "username": "u", "password": { "file": "token" } }),
+        "cds" => json!({ "account_id": "reseau", "cinema_id": "cinema", "api_token": { "file": "token" } }),
         other => panic!("no settings for `{other}` yet"),
     }
 }

@@ -68,6 +68,12 @@ impl BoostSimulator {
         Ok(Self { server, books })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     /// What goes into `base_url`.
     #[must_use]
     pub fn base_url(&self) -> String {

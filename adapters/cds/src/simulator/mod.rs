@@ -70,6 +70,12 @@ impl CdsSimulator {
         Ok(Self { server, books })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     /// What goes into `base_url`.
     #[must_use]
     pub fn base_url(&self) -> String {
