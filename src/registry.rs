@@ -74,8 +74,7 @@ async fn boost(address: SocketAddr) -> std::io::Result<Simulated> {
 async fn cds(address: SocketAddr) -> std::io::Result<Simulated> {
     use passerelle_cds::simulator::{ACCOUNT_ID, API_TOKEN, CINEMA_ID, CdsSimulator};
     let simulator = CdsSimulator::listen(address).await?;
-    let settings =
-        json!({ "base_url": simulator.base_url(), "account_id": ACCOUNT_ID, "cinema_id": CINEMA_ID });
+    let settings = json!({ "base_url": simulator.base_url(), "account_id": ACCOUNT_ID, "cinema_id": CINEMA_ID });
     let hint = format!(
         "base_url = \"{}\", account_id = \"{ACCOUNT_ID}\", cinema_id = \"{CINEMA_ID}\", and {API_TOKEN} as its api_token; {BOOKS}",
         simulator.base_url()

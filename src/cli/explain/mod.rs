@@ -1,5 +1,7 @@
 //! `passerelle explain`: everything known of one thing, in one place.
 
+mod shows;
+
 use clap::Args;
 use passerelle_contract::Ean;
 use passerelle_kit::money::NumberProblem;
@@ -11,17 +13,17 @@ use super::{CliContext, CliError};
 use crate::clock::show;
 use crate::gateway::Gateway;
 use crate::passculture::Availability;
-use crate::rules::products::REASONS;
+use crate::rules::{products, screenings};
 use crate::store::ledger::{Acknowledged, Entry, Terms, find};
 
 /// Most rows of the quarantine told of one key.
 const MOST_ROWS: u32 = 50;
 
-/// Tells everything known of an EAN, a reference as the shop writes it, a booking, or a code.
+/// Tells everything known of an EAN, a reference as the shop writes it, a show, a booking, or a code.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, a booking's reference or barcode, or a code such as
-    /// `BadCheckDigit`.
+    /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, a film or a show (its number at the vendor or at pass
+    /// Culture), a booking's reference or barcode, or a code such as `BadCheckDigit`.
     thing: String,
 }
 
@@ -36,6 +38,9 @@ impl Explain {
         }
         let (_, gateway) = context.open("explain").await?;
         if super::bookings::show_booking(context, &gateway, &self.thing).await? {
+            return Ok(0);
+        }
+        if shows::explain(context, &gateway, &self.thing).await? {
             return Ok(0);
         }
         let ean = passerelle_kit::reference::normalise(&self.thing).ok();
@@ -64,7 +69,7 @@ fn explain_code(context: &CliContext, thing: &str) -> bool {
 
 /// What a code means, in English and in French: a rule's, pass Culture's, or that of a number or a reference that cannot be read.
 fn meaning(code: &str) -> Option<(String, String)> {
-    let rule = REASONS.iter().find(|reason| reason.code == code);
+    let rule = products::REASONS.iter().chain(screenings::REASONS).find(|reason| reason.code == code);
     let refusal = Availability::ALL.iter().find(|verdict| verdict.name() == code);
     let reference = ReferenceProblem::ALL.into_iter().find(|problem| problem.problem().code == code);
     let price = NumberProblem::ALL.into_iter().find(|problem| problem.price_problem().code == code);

@@ -1,0 +1,188 @@
+//! Both rivers of a cinema with real processes: its programme goes to pass Culture, a beneficiary's booking takes a real seat,
+//! a cancellation frees it. The same for every box office.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod cinema;
+
+use std::time::{Duration, Instant};
+
+use cinema::{BOTH, CONNECTION, Cinema, Which, until};
+use passerelle_testkit::simulator::Fault;
+use serde_json::Value;
+
+fn only<'a>(bookings: &'a [Value]) -> &'a Value {
+    assert_eq!(bookings.len(), 1, "{bookings:#?}");
+    &bookings[0]
+}
+
+#[test]
+fn a_booking_becomes_a_real_seat_and_a_cancellation_frees_it() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let [open, ..] = cinema.shows();
+        let stock = cinema.stock(open);
+        let before = cinema.places(stock).unwrap();
+        let booked = cinema.book(0, stock, 2).unwrap_or_else(|why| panic!("{which:?}: {why}"));
+        assert_eq!((booked.quantity, booked.tickets.len(), cinema.vendor.seats_sold()), (2, 2, 2), "{which:?}");
+        assert!(booked.tickets.iter().all(|ticket| ticket.seat.is_some()), "{which:?}: {booked:?}");
+        assert_eq!(cinema.places(stock), Some(before - 2), "{which:?}");
+        let bookings = cinema.bookings();
+        let booking = only(&bookings);
+        assert_eq!((booking["state"].as_str(), booking["quantity"].as_u64()), (Some("booked"), Some(2)));
+        assert_eq!(booking["connection"], CONNECTION);
+        assert_eq!(booking["stock_id"].as_u64(), Some(stock));
+        assert_eq!(booking["needs_human"], false);
+        assert_eq!(booking["barcodes"].as_array().unwrap().len(), 2);
+        // One timeline, found by the barcode too.
+        let told = cinema.run(&["explain", booking["barcodes"][0].as_str().unwrap()]);
+        let codes: Vec<&str> = told.iter().filter_map(|line| line["code"].as_str()).collect();
+        assert!(codes.starts_with(&["message", "selling", "outcome"]), "{codes:?}");
+
+        cinema.block_on(cinema.sandbox.cancel_and_wait(booked.id)).unwrap();
+        assert_eq!((cinema.vendor.seats_sold(), cinema.places(stock)), (0, Some(before)), "{which:?}");
+        assert_eq!(only(&cinema.bookings())["state"], "cancelled");
+        // A pass beside it changes nothing: what the vendor says is what pass Culture has.
+        let summary = cinema.run(&["sync", CONNECTION]).pop().unwrap();
+        assert_eq!(
+            (summary["change"].as_u64(), summary["pushed"].as_u64()),
+            (Some(0), Some(0)),
+            "{which:?}: {summary}"
+        );
+    }
+}
+
+#[test]
+fn a_programme_is_on_sale_within_one_sync_and_a_second_sends_nothing() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let offers = cinema.sandbox.offers();
+        assert_eq!(offers.len(), 3, "{which:?}: {offers:#?}");
+        let dates: usize = offers.iter().map(|offer| offer.dates.len()).sum();
+        // Boost hides the full show; CDS lists it.
+        assert_eq!(dates, if which == Which::Boost { 6 } else { 7 }, "{which:?}: {offers:#?}");
+        let summary = cinema.run(&["sync", CONNECTION]).pop().unwrap();
+        assert_eq!((summary["requests"].as_u64(), summary["unchanged"].as_u64()), (Some(0), Some(dates as u64)));
+    }
+}
+
+#[test]
+fn sold_out_one_left_and_vanished_are_told_as_pass_culture_expects() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let [open, five, last, _] = cinema.shows();
+        let (open, five, last_stock) = (cinema.stock(open), cinema.stock(five), cinema.stock(last));
+        // Sold at the till meanwhile: pass Culture learns it from the refusals.
+        cinema.vendor.set_places(cinema.shows()[1], 1);
+        cinema.vendor.set_places(cinema.shows()[2], 0);
+        cinema.book(0, five, 2).unwrap_err();
+        assert_eq!(cinema.places(five), Some(1), "{which:?}");
+        cinema.book(1, five, 1).unwrap();
+        assert_eq!(cinema.places(five), Some(0), "{which:?}");
+        cinema.book(2, last_stock, 1).unwrap_err();
+        assert_eq!(cinema.places(last_stock), Some(0), "{which:?}");
+        // Vanished.
+        cinema.vendor.remove_show(cinema.shows()[0]);
+        cinema.book(3, open, 1).unwrap_err();
+        assert_eq!(cinema.places(open), Some(0), "{which:?}");
+        let states: Vec<String> =
+            cinema.bookings().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(states.iter().filter(|state| *state == "booked").count(), 1, "{which:?}: {states:?}");
+        assert_eq!(states.iter().filter(|state| *state == "refused").count(), 3, "{which:?}: {states:?}");
+    }
+}
+
+#[test]
+fn a_vendor_that_hangs_is_answered_for_in_time_and_its_late_seat_is_freed() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let stock = cinema.stock(cinema.shows()[0]);
+        let (selling, _) = cinema.vendor.selling();
+        // Its answer is lost although it sold.
+        for _ in 0..cinema.vendor.before_selling() {
+            cinema.vendor.faults().next(selling, 1, Fault::Delay(Duration::ZERO));
+        }
+        cinema.vendor.faults().next(selling, 1, Fault::AfterEffect(Box::new(Fault::Hang)));
+        let began = Instant::now();
+        cinema.book(0, stock, 2).unwrap_err();
+        assert!(began.elapsed() < Duration::from_millis(7_000), "{which:?}: {:?}", began.elapsed());
+        assert_eq!(cinema.vendor.seats_sold(), 2);
+        until("the outcome of the lost sale", || only(&cinema.bookings())["state"] == "unknown");
+        for _ in 0..4 {
+            cinema.run(&["bookings", "settle", "--now"]);
+        }
+        let bookings = cinema.bookings();
+        let booking = only(&bookings);
+        // No way to look a sale up: a person is told which seats, of which show, when.
+        assert_eq!((booking["state"].as_str(), booking["needs_human"].as_bool()), (Some("operator"), Some(true)));
+        let reason = booking["reason"].as_str().unwrap();
+        assert!(reason.contains("look for"), "{reason}");
+    }
+}
+
+#[test]
+fn messages_that_are_not_believed_touch_no_vendor_and_store_nothing() {
+    let cinema = Cinema::new(Which::Boost);
+    let server = cinema.open();
+    let calls = cinema.vendor.log().len();
+    let client = reqwest::Client::new();
+    let post = |path: &str, signature: Option<&str>, body: Vec<u8>| {
+        let mut request =
+            client.post(format!("{}{path}", server.base)).body(body).header("content-type", "application/json");
+        if let Some(signature) = signature {
+            request = request.header("PassCulture-Signature", signature);
+        }
+        let response = cinema.block_on(async { request.send().await.unwrap() });
+        let status = response.status().as_u16();
+        (status, cinema.block_on(response.text()).unwrap())
+    };
+    let sign = |inner: &str| {
+        (
+            passerelle::sandbox::message::wire_body(inner),
+            passerelle::sandbox::message::signature(cinema::HMAC_KEY, inner),
+        )
+    };
+    let (body, right) = sign(r#"{"barcodes": ["sale-1"]}"#);
+    let wrong = "0".repeat(64);
+    for path in ["/passculture/booking", "/passculture/cancellation", "/passculture/notification"] {
+        assert_eq!(post(path, None, body.clone().into()).0, 401);
+        assert_eq!(post(path, Some(&wrong), body.clone().into()).0, 401);
+        assert_eq!(post(path, Some(&right), b"garbage".to_vec()).0, 400);
+        let over_raw = passerelle::sandbox::message::signature(cinema::HMAC_KEY, &body);
+        assert_eq!(post(path, Some(&over_raw), body.clone().into()).0, 401);
+        let large = vec![b' '; 70_000];
+        assert_eq!(post(path, Some(&right), large).0, 413);
+    }
+    // A cancellation on the other routes, and of a barcode that nobody was given.
+    assert_eq!(post("/passculture/booking", Some(&right), body.clone().into()).0, 400);
+    assert_eq!(post("/passculture/notification", Some(&right), body.clone().into()).0, 400);
+    let (status, text) = post("/passculture/cancellation", Some(&right), body.clone().into());
+    assert!(status == 404 && text.len() < 100, "{status} {text}");
+    assert_eq!(post("/passculture/nobody/cancellation", Some(&right), body.into()).0, 404);
+    assert_eq!(cinema.vendor.log().len(), calls, "a vendor was called");
+    assert!(cinema.bookings().is_empty());
+}
+
+#[test]
+fn a_vanished_show_with_tickets_is_closed_and_one_without_is_gone() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let [open, five, ..] = cinema.shows();
+        let (open_stock, five_stock) = (cinema.stock(open), cinema.stock(five));
+        cinema.book(0, open_stock, 1).unwrap();
+        cinema.vendor.remove_show(open);
+        cinema.vendor.remove_show(five);
+        for _ in 0..2 {
+            cinema.run(&["sync", CONNECTION]);
+        }
+        assert_eq!(cinema.places(open_stock), Some(0), "{which:?}");
+        let gone =
+            cinema.sandbox.offers().iter().flat_map(|offer| &offer.dates).all(|date| date.stock_id != five_stock);
+        assert!(gone, "{which:?}");
+        assert_eq!(cinema.seats_believed(), 1);
+    }
+}
