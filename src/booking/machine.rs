@@ -209,7 +209,8 @@ pub fn after(
         ),
         (Booked, H::NotListed) => to(Cancelled, None, None),
         (Booked, H::NotAsked(why)) => again(why, false),
-        (Booked, H::CancelDone) => to(Cancelled, None, None),
+        // Whether pass Culture heard of it is seen in its listing: a process may die between this and the answer.
+        (Booked | Cancelled, H::CancelDone) => to(Cancelled, Some(LISTED_AFTER), None),
         (Booked, H::CancelInDoubt(why)) => {
             BookingRow { reason: Some(why.clone()), ..to(Booked, Some(LISTED_AFTER), None) }
         }
@@ -225,7 +226,7 @@ pub fn after(
         }
         (Cancelled, H::ListedCancelled | H::NotListed) => to(Cancelled, None, None),
         (Cancelled, H::NotAsked(why)) => again(why, false),
-        (Operator, H::CancelDone) => to(Cancelled, None, None),
+        (Operator, H::CancelDone) => to(Cancelled, Some(LISTED_AFTER), None),
         (Releasing, H::CancelDone) => to(Released, None, row.reason.clone()),
         (Operator | Unknown, H::ClosedByHand(why)) => to(Released, None, Some(why.clone())),
         (Cancelled, H::ClosedByHand(why)) if row.needs_human => to(Cancelled, None, Some(why.clone())),

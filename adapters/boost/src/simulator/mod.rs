@@ -108,6 +108,13 @@ impl BoostSimulator {
         self.books.lock().sales.values().filter(|sale| !sale.cancelled).map(|sale| sale.quantity).sum()
     }
 
+    /// What a person does at the till: voids every sale but those with these barcodes.
+    pub fn void_all_but(&self, barcodes: &[String]) {
+        for sale in self.books.lock().sales.values_mut() {
+            sale.cancelled |= !barcodes.contains(&sale.code);
+        }
+    }
+
     /// How it differs from a server of today.
     pub fn set_quirks(&self, quirks: Quirks) {
         self.books.lock().quirks = quirks;

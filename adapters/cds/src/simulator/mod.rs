@@ -110,6 +110,16 @@ impl CdsSimulator {
         u32::try_from(self.books.lock().tickets.values().filter(|ticket| !ticket.cancelled).count()).unwrap_or(u32::MAX)
     }
 
+    /// What a person does at the till: voids every ticket but those with these barcodes.
+    pub fn void_all_but(&self, barcodes: &[String]) {
+        let mut books = self.books.lock();
+        let live = books.tickets.values().filter(|ticket| !ticket.cancelled && !barcodes.contains(&ticket.barcode));
+        let found: Vec<String> = live.map(|ticket| ticket.barcode.clone()).collect();
+        for barcode in found {
+            books.void(&barcode);
+        }
+    }
+
     /// How it misbehaves within its own rules.
     pub fn set_quirks(&self, quirks: Quirks) {
         self.books.lock().quirks = quirks;
