@@ -30,13 +30,8 @@ enum Dies {
     AfterTheAnswer,
 }
 
-const BOOKING: [Dies; 5] = [
-    Dies::AfterTheIntent,
-    Dies::BeforeTheEffect,
-    Dies::AfterTheEffect,
-    Dies::AfterTheOutcome,
-    Dies::AfterTheAnswer,
-];
+const BOOKING: [Dies; 5] =
+    [Dies::AfterTheIntent, Dies::BeforeTheEffect, Dies::AfterTheEffect, Dies::AfterTheOutcome, Dies::AfterTheAnswer];
 const CANCELLING: [Dies; 4] =
     [Dies::BeforeTheEffect, Dies::AfterTheEffect, Dies::AfterTheOutcome, Dies::AfterTheAnswer];
 
@@ -117,7 +112,10 @@ impl Matrix {
             return "equal when the beneficiary tries again";
         }
         // Sold, and no way to ask the vendor: the reason says what to look for, and the person voids it at the till.
-        assert!(reason.contains("look for") && reason.contains(&self.cinema.shows()[0].to_string()), "{case}: {reason}");
+        assert!(
+            reason.contains("look for") && reason.contains(&self.cinema.shows()[0].to_string()),
+            "{case}: {reason}"
+        );
         self.void_at_the_till();
         self.cinema.run(&["bookings", "release", &row.reference, "--note", "voided at the till"]);
         assert_eq!(self.cinema.vendor.seats_sold(), self.cinema.seats_believed(), "{case}: after the person");

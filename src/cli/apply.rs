@@ -19,6 +19,10 @@ pub(crate) struct Apply {
 }
 
 impl Apply {
+    pub(crate) const fn all() -> Self {
+        Self { files: Vec::new() }
+    }
+
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let config = context.load()?;
         let accounts: Vec<String> = config.accounts.keys().cloned().collect();

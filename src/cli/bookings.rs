@@ -60,6 +60,14 @@ fn state(name: &str) -> Result<BookingState, String> {
 }
 
 impl Bookings {
+    pub(crate) const fn list() -> Self {
+        Self { command: None }
+    }
+
+    pub(crate) fn show(booking: &str) -> Self {
+        Self { command: Some(Action::Show { booking: booking.to_owned() }) }
+    }
+
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let (_, gateway) = context.open("bookings").await?;
         let all = Action::List { connection: None, state: None, needs_human: false };

@@ -1,22 +1,22 @@
 //! `passerelle demo`: the main job on this machine alone, in a few seconds.
 //!
-//! A sandbox pass Culture, a bookshop's stock file, a configuration, all in a temporary folder; then the very commands a person
-//! would type, one after the other.
+//! A sandbox pass Culture, a bookshop's stock file, a cinema's box office, a configuration, all in a temporary folder; then the
+//! very commands a person would type, one after the other.
 
-use std::fmt::Write as _;
+mod cinema;
+mod shop;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use passerelle_contract::Ean;
 
 use super::{CliContext, CliError, sync};
 use crate::cli::output::Output;
 use crate::sandbox::{Sandbox, Seed};
+use shop::{cut_stock, first_stock, second_stock, title, unknown_title};
 
 const SHOP: &str = "librairie-du-port";
 const VENUE: i64 = 535;
-/// References in the demonstration shop.
-const TITLES: u64 = 240;
 
 /// Shows the whole way on loopback.
 #[derive(Debug, Args)]
@@ -34,16 +34,32 @@ impl Demo {
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), seed).await.map_err(failed)?;
         let stage = Stage::set(folder.path(), &sandbox.base_url(), context.output).map_err(failed)?;
 
-        let told = stage.play(&sandbox).await;
-        if self.keep && told.is_ok() {
-            let kept = folder.keep();
-            context.output.say(format!(
-                "\nThe sandbox stays at {} and the files in {}. In another terminal:\n  passerelle --config {} explain {}\nCtrl-C ends it.",
-                sandbox.base_url(), kept.display(), stage.config.display(), title(1)
-            ));
-            let _ = tokio::signal::ctrl_c().await;
-            let _ = std::fs::remove_dir_all(kept);
+        let told = async {
+            stage.play(&sandbox).await?;
+            cinema::play(&stage, &sandbox).await
         }
+        .await;
+        let told = match told {
+            Ok(running) => {
+                if self.keep {
+                    let kept = folder.keep();
+                    context.output.say(format!(
+                        "\nThe sandbox stays at {}, the cinema's box office and the gateway beside it, and the files in {}. In another \
+                         terminal:\n  passerelle --config {} explain {}\n  passerelle --config {} bookings list\nCtrl-C ends it.",
+                        sandbox.base_url(),
+                        kept.display(),
+                        stage.config.display(),
+                        title(1),
+                        stage.config.display()
+                    ));
+                    let _ = tokio::signal::ctrl_c().await;
+                    let _ = std::fs::remove_dir_all(kept);
+                }
+                running.stop().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
         sandbox.stop().await;
         told.map(|()| 0)
     }
@@ -120,6 +136,7 @@ enum Command {
 }
 
 const API_KEY: &str = "demo_key";
+const HMAC_KEY: &str = "demo_hmac";
 
 fn configuration(passculture: &str) -> String {
     format!(
@@ -130,73 +147,14 @@ fn configuration(passculture: &str) -> String {
     )
 }
 
-/// An EAN from an imprint that publishes nothing: 978-2-999999.
-fn title(number: u64) -> Ean {
-    let body = format!("9782999999{:02}", number % 100);
-    let body = if number < 100 { body } else { format!("97829999{:04}", number) };
-    let sum: u32 =
-        body.bytes().enumerate().map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
-    let key = (10 - sum % 10) % 10;
-    // The key was computed for these very digits.
-    Ean::from_digits(format!("{body}{key}").as_bytes()).unwrap_or(Ean::MIN)
-}
-
-/// A title that is in the shop but not in pass Culture's base.
-fn unknown_title() -> Ean {
-    title(TITLES + 1)
-}
-
 fn seed() -> String {
-    let mut products = String::new();
-    for number in 1..=TITLES {
-        let _ = write!(
-            products,
-            "{}{{\"ean\":\"{}\",\"name\":\"Titre {number}\",\"category\":\"LIVRE_PAPIER\",\"status\":\"COMPATIBLE\"}}",
-            if number == 1 { "" } else { "," },
-            title(number)
-        );
-    }
     format!(
-        "{{\"accounts\":[{{\"name\":\"default\",\"api_key\":\"{API_KEY}\",\"hmac_key\":\"demo_hmac\"}}],\
-         \"venues\":[{{\"id\":{VENUE},\"siret\":\"85331845900049\",\"name\":\"Librairie du Port\",\"postal_code\":\"29200\",\"activity\":\"BOOKSTORE\"}}],\
-         \"products\":[{products}],\"beneficiaries\":[]}}"
+        "{{\"accounts\":[{{\"name\":\"default\",\"api_key\":\"{API_KEY}\",\"hmac_key\":\"{HMAC_KEY}\"}}],\
+         \"venues\":[{{\"id\":{VENUE},\"siret\":\"85331845900049\",\"name\":\"Librairie du Port\",\"postal_code\":\"29200\",\"activity\":\"BOOKSTORE\"}},\
+         {{\"id\":{},\"siret\":\"85331845900056\",\"name\":\"Cinéma du Port\",\"postal_code\":\"29200\",\"activity\":\"MOVIE_THEATER\"}}],\
+         \"products\":[{}],\"beneficiaries\":[{{\"email\":\"{}\"}}]}}",
+        cinema::VENUE,
+        shop::products(),
+        cinema::BENEFICIARY,
     )
-}
-
-const HEADER: &str = "EAN13;Titre;PV TTC;Stock\n";
-
-fn line(number: u64, cents: u64, copies: u64) -> String {
-    format!("{};Titre {number};{},{:02};{copies}\n", title(number), cents / 100, cents % 100)
-}
-
-fn price(number: u64) -> u64 {
-    590 + number * 37 % 3_000
-}
-
-fn first_stock() -> String {
-    let mut text = HEADER.to_owned();
-    for number in 1..TITLES {
-        text.push_str(&line(number, price(number), 1 + number % 7));
-    }
-    text.push_str(&line(TITLES + 1, 1_850, 2));
-    text.push_str("9782999999108;Clé fausse;12,00;1\n9,78299999912E+12;Abîmé par un tableur;22,00;2\n");
-    text.push_str("2000000012344;Carnet maison;6,50;12\n");
-    let _ = writeln!(text, "{};Coffret de luxe;349,00;1", title(TITLES + 2));
-    text
-}
-
-fn second_stock() -> String {
-    let mut text = HEADER.to_owned();
-    // The first title is gone; three sold a copy; one costs more; the last one of the base arrived.
-    for number in 2..=TITLES {
-        let sold = u64::from(matches!(number, 10 | 20 | 30));
-        let dearer = if number == 40 { 100 } else { 0 };
-        text.push_str(&line(number, price(number) + dearer, 1 + number % 7 - sold));
-    }
-    text.push_str(&line(TITLES + 1, 1_850, 2));
-    text
-}
-
-fn cut_stock() -> String {
-    second_stock().lines().take(11).fold(String::new(), |text, line| text + line + "\n")
 }
