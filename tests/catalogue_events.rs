@@ -228,7 +228,7 @@ impl Stage {
             state: TicketState::Live,
         };
         let row = BookingRow { state: BookingState::Booked, ..row };
-        self.store.move_booking(Move { row: &row, tickets: &[ticket], events: &[] }).await.unwrap();
+        self.store.move_booking(Move { row: &row, tickets: &[ticket], events: &[], places: None }).await.unwrap();
         BookingRow { version: 2, ..row }
     }
 }
@@ -306,7 +306,7 @@ fn a_vanished_show_is_deleted_and_one_with_tickets_is_closed() {
             vendor: "{}".into(),
             state: TicketState::Void,
         };
-        stage.store.move_booking(Move { row: &sold, tickets: &[ticket], events: &[] }).await.unwrap();
+        stage.store.move_booking(Move { row: &sold, tickets: &[ticket], events: &[], places: None }).await.unwrap();
         stage.sync().await;
         assert_eq!(stage.dates().len(), 1);
         assert_eq!(stock("2").await, None);

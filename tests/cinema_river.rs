@@ -10,7 +10,7 @@ use cinema::{BOTH, CONNECTION, Cinema, Which, until};
 use passerelle_testkit::simulator::Fault;
 use serde_json::Value;
 
-fn only<'a>(bookings: &'a [Value]) -> &'a Value {
+fn only(bookings: &[Value]) -> &Value {
     assert_eq!(bookings.len(), 1, "{bookings:#?}");
     &bookings[0]
 }

@@ -85,7 +85,7 @@ fn told(code: &str) -> BookingEvent {
 }
 
 async fn moved(store: &dyn Store, row: &BookingRow, tickets: &[TicketRow]) -> Moved {
-    store.move_booking(Move { row, tickets, events: &[told("moved")] }).await.unwrap()
+    store.move_booking(Move { row, tickets, events: &[told("moved")], places: None }).await.unwrap()
 }
 
 /// Stores a booking as sold with these barcodes.
@@ -243,8 +243,8 @@ async fn the_same_persons_next_attempt_takes_tickets_over(place: Place) {
     let taken = |from: BookingRow, to: BookingRow| {
         let (store, tickets) = (Arc::clone(&store), tickets.clone());
         async move {
-            let from = Move { row: &from, tickets: &[], events: &[] };
-            store.adopt(from, Move { row: &to, tickets: &tickets, events: &[] }).await
+            let from = Move { row: &from, tickets: &[], events: &[], places: None };
+            store.adopt(from, Move { row: &to, tickets: &tickets, events: &[], places: None }).await
         }
     };
     let stale = BookingRow { version: 1, ..released.clone() };

@@ -89,9 +89,7 @@ impl Desk {
                 // The listing of pass Culture will not have it: `settle` frees it two minutes later.
                 tracing::error!(%error, "a late sale could not be marked");
             }
-            return;
         }
-        self.remember_places(&seen.row, &stored).await;
     }
 
     /// Everything before the vendor is called.
@@ -189,8 +187,9 @@ impl Desk {
         }
         let given = [line(now, "adopted", format!("its seats went to attempt {}", row.reference))];
         let taken = [line(now, "adopted", format!("took over the seats of attempt {}", orphan.row.reference))];
-        let from = Move { row: &from, tickets: &[], events: &given };
-        let moved = self.store().adopt(from, Move { row: &to, tickets: &tickets, events: &taken }).await?;
+        let from = Move { row: &from, tickets: &[], events: &given, places: None };
+        let moved =
+            self.store().adopt(from, Move { row: &to, tickets: &tickets, events: &taken, places: None }).await?;
         Ok((moved == Moved::Yes).then_some(BookingRow { version: to.version + 1, ..to }))
     }
 
@@ -275,21 +274,6 @@ impl Desk {
         let events = [line(self.now(), "outcome", "sold with a barcode that another ticket has")];
         if let Err(error) = keeper.apply(&happening, &[], &events).await {
             tracing::error!(%error, "an undone sale could not be stored");
-        }
-    }
-
-    /// What the ledger should know of places left. After the answer: pass Culture holds the stock's row until then.
-    async fn remember_places(&self, row: &BookingRow, stored: &StoredOrder) {
-        let left = match row.state {
-            BookingState::Booked => row.remaining,
-            BookingState::Refused => row.remaining,
-            _ => None,
-        };
-        let Some(left) = left else { return };
-        let touched =
-            self.store().touch_date(&row.connection, &stored.event, &stored.date, left, true, self.now()).await;
-        if let Err(error) = touched {
-            tracing::warn!(%error, "places left were not remembered; the next pass reads them");
         }
     }
 }

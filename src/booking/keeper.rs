@@ -10,8 +10,9 @@ use tokio::sync::Mutex;
 
 use super::line;
 use super::machine::{self, Happening};
+use super::order::StoredOrder;
 use crate::store::bookings::{
-    BookingEvent, BookingRow, BookingState, Move, Moved, StoredBooking, TicketRow, TicketState,
+    BookingEvent, BookingRow, BookingState, Move, Moved, PlacesLeft, StoredBooking, TicketRow, TicketState,
 };
 use crate::store::{Millis, Store, StoreError};
 
@@ -68,7 +69,13 @@ impl Keeper {
             let Some(next) = machine::after(&booking.row, happening, self.semantics, live, (self.now)()) else {
                 return Ok(Applied::Nothing);
             };
-            match self.store.move_booking(Move { row: &next, tickets, events }).await? {
+            let order = places_told(&booking.row, &next);
+            let places = order.as_ref().map(|(order, remaining)| PlacesLeft {
+                event: &order.event,
+                date: &order.date,
+                remaining: *remaining,
+            });
+            match self.store.move_booking(Move { row: &next, tickets, events, places }).await? {
                 Moved::Yes => {
                     *booking = StoredBooking { row: stored(next), tickets: merged };
                     return Ok(Applied::Moved);
@@ -94,7 +101,7 @@ impl Keeper {
         }
         let mut next = booking.row.clone();
         change(&mut next);
-        match self.store.move_booking(Move { row: &next, tickets, events }).await? {
+        match self.store.move_booking(Move { row: &next, tickets, events, places: None }).await? {
             Moved::Yes => {
                 *booking = StoredBooking { row: stored(next), tickets: merged(&booking.tickets, tickets) };
                 Ok(true)
@@ -142,6 +149,14 @@ impl Journal for Keeper {
             }
         })
     }
+}
+
+/// What pass Culture hears of the places left when a vendor has answered in time.
+fn places_told(before: &BookingRow, next: &BookingRow) -> Option<(StoredOrder, u32)> {
+    let answered =
+        before.state == BookingState::Calling && matches!(next.state, BookingState::Booked | BookingState::Refused);
+    let remaining = next.remaining.filter(|_| answered)?;
+    Some((StoredOrder::read(next)?, remaining))
 }
 
 fn stored(next: BookingRow) -> BookingRow {

@@ -205,6 +205,19 @@ pub struct Move<'a> {
     pub tickets: &'a [TicketRow],
     /// Lines to add to the history.
     pub events: &'a [BookingEvent],
+    /// Places left at the date, which pass Culture is told with this move: see [`super::events::EventStore::touch_date`].
+    pub places: Option<PlacesLeft<'a>>,
+}
+
+/// Places left at a date after a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacesLeft<'a> {
+    /// Key of the event.
+    pub event: &'a str,
+    /// Key of the date.
+    pub date: &'a str,
+    /// How many.
+    pub remaining: u32,
 }
 
 /// Answer to a move.

@@ -79,7 +79,7 @@ struct Seat {
 enum End {
     Refused(Refusal),
     Nothing(AdapterError),
-    Unknown(Suspicion),
+    Unknown(Box<Suspicion>),
 }
 
 impl From<AdapterError> for End {
@@ -110,7 +110,7 @@ impl BoxOffice for Cds {
                 Ok(sale) => BookOutcome::Booked(sale),
                 Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
                 Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(suspicion),
+                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
             }
         })
     }
@@ -328,7 +328,7 @@ impl Cds {
             (true, true) if whole => Err(End::Nothing(error)),
             _ => {
                 tickets.extend(extra);
-                Err(End::Unknown(Suspicion { error, tickets }))
+                Err(End::Unknown(Box::new(Suspicion { error, tickets })))
             }
         }
     }
@@ -389,7 +389,7 @@ enum Created {
 }
 
 fn unknown(error: AdapterError) -> End {
-    End::Unknown(Suspicion { error, tickets: Vec::new() })
+    End::Unknown(Box::new(Suspicion { error, tickets: Vec::new() }))
 }
 
 /// The tariff at which a show is sold, if it is sold at all.

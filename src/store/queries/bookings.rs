@@ -7,7 +7,7 @@ use super::super::{numbers, texts};
 use super::{Connection, Engine, Millis, Owner, Row, StoreError, narrow, text, wide};
 use crate::store::bookings::{
     BookingEvent, BookingFilter, BookingRow, BookingState, BookingStore, Intent, MAX_ASKED, MAX_BOOKINGS, MAX_HISTORY,
-    MAX_ORPHANS, Move, Moved, NoticeRow, StoredBooking, TicketRow, TicketState,
+    MAX_ORPHANS, Move, Moved, NoticeRow, PlacesLeft, StoredBooking, TicketRow, TicketState,
 };
 
 impl BookingStore for Engine {
@@ -282,6 +282,9 @@ async fn apply(c: &mut Connection, step: &Move<'_>) -> Result<Moved, StoreError>
         }
     }
     add_history(c, &step.row.reference, step.events).await?;
+    if let Some(PlacesLeft { event, date, remaining }) = step.places {
+        super::events::touch(c, &step.row.connection, event, date, remaining, true, step.row.moved_at).await?;
+    }
     Ok(Moved::Yes)
 }
 

@@ -225,7 +225,7 @@ async fn by_stock(
     Ok(Some(SoldDate { connection, event: event(&parent)?, date }))
 }
 
-async fn touch(
+pub(super) async fn touch(
     c: &mut Connection,
     connection: &str,
     event: &str,
