@@ -186,3 +186,135 @@ fn a_vanished_show_with_tickets_is_closed_and_one_without_is_gone() {
         assert_eq!(cinema.seats_believed(), 1);
     }
 }
+
+#[test]
+fn a_date_that_was_deleted_without_a_word_has_its_tickets_freed() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let _server = cinema.open();
+        let stock = cinema.stock(cinema.shows()[0]);
+        cinema.book(0, stock, 2).unwrap();
+        cinema.run(&["bookings", "settle", "--now"]);
+        assert_eq!((only(&cinema.bookings())["confirmed"].as_bool(), cinema.vendor.seats_sold()), (Some(true), 2));
+        // Somebody deletes the date in pass Culture's portal: its bookings are cancelled, and nobody is told.
+        let offer =
+            cinema.sandbox.offers().into_iter().find(|offer| offer.dates.iter().any(|date| date.stock_id == stock));
+        let url =
+            format!("{}/public/offers/v1/events/{}/dates/{stock}", cinema.sandbox.base_url(), offer.unwrap().offer_id);
+        let client = reqwest::Client::new();
+        let deleted = cinema.block_on(async { client.delete(url).bearer_auth(cinema::API_KEY).send().await.unwrap() });
+        assert!(deleted.status().is_success());
+        assert_eq!(cinema.vendor.seats_sold(), 2);
+        cinema.run(&["bookings", "settle", "--now"]);
+        assert_eq!((only(&cinema.bookings())["state"].as_str(), cinema.vendor.seats_sold()), (Some("cancelled"), 0));
+    }
+}
+
+#[test]
+fn nothing_of_a_person_and_no_secret_is_ever_written_down() {
+    for which in BOTH {
+        let cinema = Cinema::new(which);
+        let server = cinema.open();
+        let stock = cinema.stock(cinema.shows()[0]);
+        let booked = cinema.book(7, stock, 2).unwrap();
+        let (selling, _) = cinema.vendor.selling();
+        cinema.vendor.faults().next(selling, 1, Fault::Status(500));
+        let _refused = cinema.book(8, stock, 1);
+        cinema.block_on(cinema.sandbox.cancel_and_wait(booked.id)).unwrap();
+        cinema.run(&["bookings", "settle", "--now"]);
+        let mut written = cinema.run(&["bookings", "list"]);
+        for booking in cinema.bookings() {
+            written.extend(cinema.run(&["bookings", "show", booking["reference"].as_str().unwrap()]));
+        }
+        let metrics = cinema
+            .block_on(async { reqwest::get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap() });
+        assert!(metrics.contains("passerelle_messages_total"), "{metrics}");
+        let mut places =
+            vec![("what commands say", format!("{written:?}").into_bytes()), ("the metrics", metrics.into_bytes())];
+        drop(server);
+        for name in ["serve.log", "passerelle.db", "passerelle.db-wal"] {
+            places.push((name, std::fs::read(cinema.path(name)).unwrap_or_default()));
+        }
+        let secret = std::fs::read_to_string(cinema.path("secret")).unwrap();
+        let canaries = [
+            cinema::API_KEY,
+            cinema::HMAC_KEY,
+            &secret,
+            cinema::FIRST_NAME,
+            cinema::LAST_NAME,
+            cinema::PHONE,
+            "personne7",
+            "personne8",
+        ];
+        assert!(places.iter().any(|(name, bytes)| *name == "serve.log" && bytes.len() > 1_000), "the log is empty");
+        for (place, bytes) in &places {
+            for canary in canaries {
+                let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+                assert!(!found, "{which:?}: `{canary}` stands in {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_ten_minutes_off_harms_no_booking() {
+    for offset in [600, -600] {
+        let cinema = Cinema::new(Which::Cds);
+        let settings = passerelle::sandbox::Settings { clock_offset_seconds: offset, ..cinema.sandbox.settings() };
+        cinema.sandbox.set_settings(settings);
+        let _server = cinema.open();
+        let stock = cinema.stock(cinema.shows()[0]);
+        let booked = cinema.book(0, stock, 1).unwrap();
+        cinema.run(&["bookings", "settle", "--now"]);
+        let bookings = cinema.bookings();
+        assert_eq!(
+            (only(&bookings)["state"].as_str(), only(&bookings)["confirmed"].as_bool()),
+            (Some("booked"), Some(true))
+        );
+        cinema.block_on(cinema.sandbox.cancel_and_wait(booked.id)).unwrap();
+        assert_eq!(cinema.vendor.seats_sold(), 0);
+    }
+}
+
+#[test]
+fn a_vendor_that_hangs_delays_nobody_elses_bookings() {
+    let cinema = Cinema::new(Which::Cds);
+    let other = cinema.block_on(passerelle_boost::simulator::BoostSimulator::start()).unwrap();
+    std::fs::write(cinema.path("other"), passerelle_boost::simulator::PASSWORD).unwrap();
+    *cinema.more.lock().unwrap() = format!(
+        "[[connection]]\nid = \"other\"\nadapter = \"boost\"\nvenue = {}\nevery = \"1m\"\n[connection.settings]\nbase_url = \"{}\"\n\
+         username = \"{}\"\npassword = {{ file = \"other\" }}\ntimeout_seconds = 30\n",
+        cinema::OTHER_VENUE,
+        other.base_url(),
+        passerelle_boost::simulator::USERNAME
+    );
+    cinema.configure("sqlite:passerelle.db", None);
+    let _server = cinema.open();
+    cinema.run(&["sync", "other"]);
+    let (fine, stuck) = (cinema.stock(cinema.shows()[0]), cinema.stock(70_231));
+    // A pass that hangs, and bookings that hang behind it.
+    passerelle_testkit::simulator::Simulator::faults(&other).always(Fault::Hang);
+    let mut pass = cinema.command(&["sync", "other"]).spawn().unwrap();
+    let took = cinema.block_on(async {
+        use passerelle::sandbox::Bookable;
+        let email = cinema::person(30);
+        let slow = cinema.sandbox.book_and_wait(&email, Bookable::Stock(stuck), 1);
+        let quick = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let mut longest = Duration::ZERO;
+            for number in 0..10 {
+                let began = Instant::now();
+                cinema.sandbox.book_and_wait(&cinema::person(number), Bookable::Stock(fine), 1).await.unwrap();
+                longest = longest.max(began.elapsed());
+            }
+            longest
+        };
+        let (refused, longest) = tokio::join!(slow, quick);
+        refused.unwrap_err();
+        longest
+    });
+    pass.kill().unwrap();
+    pass.wait().unwrap();
+    println!("the slowest of ten bookings beside a hanging vendor took {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}

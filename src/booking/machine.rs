@@ -27,6 +27,9 @@ use crate::store::bookings::{BookingRow, BookingState};
 pub const LONGEST_CALL: Duration = Duration::from_secs(45);
 /// pass Culture saves a booking after our answer; its listing says nothing before ("do not do it earlier").
 pub const LISTED_AFTER: Duration = Duration::from_secs(120);
+/// A booking that pass Culture has is looked at again after this, until its show begins: deleting a date cancels its bookings and
+/// tells nobody.
+pub const LISTED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How long an orphaned seat waits for the same person to press the button again before it is freed.
 pub const ADOPTION_GRACE: Duration = Duration::from_secs(20);
 /// Tries to void a ticket, or to ask a vendor that does not answer, before a person is called. The trying goes on.
@@ -75,7 +78,10 @@ pub enum Happening {
     /// The vendor keeps a ticket for good.
     TicketKept(String),
     /// pass Culture's listing has the booking, live.
-    ListedLive,
+    ListedLive {
+        /// Its show has not begun: pass Culture may still cancel it without a word.
+        to_come: bool,
+    },
     /// pass Culture's listing has it, cancelled.
     ListedCancelled,
     /// pass Culture's complete listing does not have it.
@@ -185,12 +191,13 @@ pub fn after(
             Some(ADOPTION_GRACE),
             Some("AnsweredTooLate: the sale was stored too late to be told to pass Culture".into()),
         ),
-        (Booked, H::ListedLive) if tickets_live => {
+        (Booked, H::ListedLive { to_come }) if tickets_live => {
             // After a cancellation in doubt the ticket may be void although pass Culture still counts it.
             let reason = row.reason.clone();
-            BookingRow { confirmed: true, needs_human: reason.is_some(), ..to(Booked, None, reason) }
+            let again = to_come.then_some(LISTED_AGAIN_AFTER);
+            BookingRow { confirmed: true, needs_human: reason.is_some(), ..to(Booked, again, reason) }
         }
-        (Booked, H::ListedLive) => {
+        (Booked, H::ListedLive { .. }) => {
             BookingRow { confirmed: true, needs_human: true, ..to(Booked, None, Some(VOID_BUT_BOOKED.into())) }
         }
         (Booked, H::ListedCancelled) if tickets_live => BookingRow {
@@ -202,6 +209,15 @@ pub fn after(
             )
         },
         (Booked, H::ListedCancelled) => BookingRow { confirmed: true, ..to(Cancelled, None, None) },
+        // It was there once: nothing that we know of takes a booking out of the listing.
+        (Booked, H::NotListed) if row.confirmed && tickets_live => BookingRow {
+            needs_human: true,
+            ..to(
+                Booked,
+                None,
+                Some("NotListedAnyMore: pass Culture's listing had it and has it no more; ask pass Culture".into()),
+            )
+        },
         (Booked, H::NotListed) if tickets_live => to(
             Releasing,
             Some(Duration::ZERO),
@@ -221,7 +237,7 @@ pub fn after(
         ),
         // What is void stays void; only pass Culture may still count it.
         (Cancelled, H::CancelInDoubt(why)) => to(Cancelled, Some(LISTED_AFTER), Some(why.clone())),
-        (Cancelled, H::ListedLive) => {
+        (Cancelled, H::ListedLive { .. }) => {
             BookingRow { confirmed: true, needs_human: true, ..to(Cancelled, None, Some(VOID_BUT_BOOKED.into())) }
         }
         (Cancelled, H::ListedCancelled | H::NotListed) => to(Cancelled, None, None),
@@ -371,7 +387,7 @@ mod tests {
             Just(Happening::VendorSilent("X: y".into())),
             Just(Happening::AllVoid),
             Just(Happening::TicketKept("X: y".into())),
-            Just(Happening::ListedLive),
+            any::<bool>().prop_map(|to_come| Happening::ListedLive { to_come }),
             Just(Happening::ListedCancelled),
             Just(Happening::NotListed),
             Just(Happening::NotAsked("X: y".into())),

@@ -30,7 +30,8 @@ pub(super) struct StoredOrder {
     places_key: String,
     tariff_key: String,
     title: String,
-    starts_at: Millis,
+    /// The beginning as last stated.
+    pub(super) starts_at: Millis,
     price_cents: u32,
 }
 

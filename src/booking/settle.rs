@@ -85,10 +85,10 @@ impl Desk {
                     // Nothing moved, or somebody is not answering: not again in this settling.
                     None => drop(resting.insert(before.reference)),
                     Some(after) => {
-                        if after.row.state == before.state
-                            && after.row.attempts != 0
-                            && before.state != BookingState::Unknown
-                        {
+                        // One look at the listing is enough; a vendor that is silent is not asked again at once.
+                        let compared = matches!(before.state, BookingState::Booked | BookingState::Cancelled);
+                        let silent = after.row.attempts != 0 && before.state != BookingState::Unknown;
+                        if after.row.state == before.state && (compared || silent) {
                             resting.insert(before.reference.clone());
                         }
                         settled.push(Settled { before, after });
@@ -254,18 +254,24 @@ impl Desk {
     async fn compare(&self, keeper: &Keeper, row: &BookingRow) -> Result<(), StoreError> {
         let happening = match self.listed(row).await {
             Ok(Some(BookingStatus::Cancelled)) => Happening::ListedCancelled,
-            Ok(Some(_)) => Happening::ListedLive,
+            Ok(Some(_)) => {
+                let begins = StoredOrder::read(row).map_or(0, |order| order.starts_at);
+                Happening::ListedLive { to_come: begins > self.now() }
+            }
             Ok(None) => Happening::NotListed,
             Err(why) => Happening::NotAsked(why),
         };
         let told = match &happening {
-            Happening::ListedLive => "pass Culture's listing has it".to_owned(),
+            Happening::ListedLive { .. } => "pass Culture's listing has it".to_owned(),
             Happening::ListedCancelled => "pass Culture's listing has it, cancelled".to_owned(),
             Happening::NotListed => "pass Culture's listing does not have it".to_owned(),
             Happening::NotAsked(why) => format!("pass Culture could not be asked: {why}"),
             _ => String::new(),
         };
-        keeper.apply(&happening, &[], &[line(self.now(), "settle", told)]).await.map(drop)
+        // That all is as it was is told once.
+        let news = !(row.confirmed && matches!(happening, Happening::ListedLive { .. }));
+        let events = [line(self.now(), "settle", told)];
+        keeper.apply(&happening, &[], if news { &events } else { &[] }).await.map(drop)
     }
 
     /// The booking's status in the complete listing of its stock, found by its fingerprint.

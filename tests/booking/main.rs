@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod faults;
 #[path = "../support/mod.rs"]
 mod support;
 mod theatre;
@@ -19,12 +20,12 @@ use passerelle::rules::screenings::{CategoryTerms, DateTerms, OrderKeys};
 use passerelle::store::bookings::{BookingFilter, BookingState, StoredBooking};
 use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store};
-use passerelle_contract::{CancelUnit, Cents, Holder, Refusal};
+use passerelle_contract::{CancelUnit, Cents, Holder, Order, Refusal};
 use support::{NOW, leased, on_sqlite};
 use theatre::{Finding, Held, Listing, Selling, TestHouse, Theatre, Voiding};
 use tokio::time::Instant;
 
-const STOCK: i64 = 9_001;
+pub(crate) const STOCK: i64 = 9_001;
 
 /// A desk with everything around it.
 pub(crate) struct Stage {
@@ -133,6 +134,44 @@ impl Stage {
         *self.theatre.finding.lock().unwrap() = if self.theatre.finds { Finding::Tells } else { Finding::Unclear };
         self.listing.down.store(false, Ordering::SeqCst);
     }
+}
+
+/// Dates on sale: pass Culture's stocks and what they order.
+pub(crate) async fn programme(store: &Arc<dyn Store>, stocks: &[(i64, Order)]) {
+    let lease = leased(&**store, "cinema").await;
+    let event = EventRow {
+        key: "x:film:1".into(),
+        desired: Some("{}".into()),
+        categories: "[]".into(),
+        offer_id: Some(42),
+        ..EventRow::default()
+    };
+    let dates: Vec<DateRow> = stocks
+        .iter()
+        .map(|(stock, order)| {
+            let terms = DateTerms {
+                starts_at: NOW,
+                category: CategoryTerms { label: "PASS CULTURE".into(), price_cents: order.price.0 },
+                order: OrderKeys {
+                    film_key: order.film_key.clone(),
+                    show_key: order.show_key.clone(),
+                    places_key: order.places_key.clone(),
+                    tariff_key: order.tariff_key.clone(),
+                    title: order.title.clone(),
+                },
+            };
+            DateRow {
+                event: event.key.clone(),
+                key: format!("x:show:{stock}"),
+                starts_at: passerelle::clock::now() + 90_000_000,
+                desired: serde_json::to_string(&terms).ok(),
+                desired_quantity: Some(20),
+                stock_id: Some(*stock),
+                ..DateRow::default()
+            }
+        })
+        .collect();
+    store.save_events(&lease, &[event], &dates).await.unwrap();
 }
 
 pub(crate) fn request(created_at_micros: i64, quantity: u32) -> BookingRequest {

@@ -13,9 +13,14 @@ use passerelle_testkit::simulator::{Faults, Log, Simulator};
 use serde_json::{Value, json};
 
 pub const VENUE: i64 = 535;
+pub const OTHER_VENUE: i64 = 536;
 pub const CONNECTION: &str = "cinema";
-const API_KEY: &str = "test_key";
-pub const HMAC_KEY: &str = "test_hmac";
+pub const API_KEY: &str = "canary-api-key-5511";
+pub const HMAC_KEY: &str = "canary-hmac-key-7733";
+/// Who books, whatever the address. None of it may be seen again.
+pub const FIRST_NAME: &str = "Zebulonne";
+pub const LAST_NAME: &str = "Quichenotte";
+pub const PHONE: &str = "+33199007711";
 /// Beneficiaries `personne0@…`, `personne1@…`, each with enough credit.
 const PEOPLE: usize = 60;
 
@@ -105,6 +110,8 @@ pub struct Cinema {
     pub sandbox: Sandbox,
     pub vendor: Vendor,
     pub which: Which,
+    /// More connections, as they stand in passerelle.toml.
+    pub more: std::sync::Mutex<String>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -119,7 +126,10 @@ impl Cinema {
         let people: Vec<Value> = (0..PEOPLE).map(|n| json!({ "email": person(n), "credit_cents": 30_000 })).collect();
         let seed = json!({
             "accounts": [{ "name": "default", "api_key": API_KEY, "hmac_key": HMAC_KEY }],
-            "venues": [{ "id": VENUE, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": postal_code }],
+            "venues": [
+                { "id": VENUE, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": postal_code },
+                { "id": OTHER_VENUE, "siret": "85331845900056", "name": "Cinéma du Parc", "postal_code": "97400" },
+            ],
             "beneficiaries": people,
         });
         let seed = Seed::from_json(&seed.to_string()).unwrap();
@@ -132,7 +142,7 @@ impl Cinema {
             }
         });
         let folder = tempfile::tempdir().unwrap();
-        let cinema = Self { folder, sandbox, vendor, which, runtime };
+        let cinema = Self { folder, sandbox, vendor, which, more: std::sync::Mutex::default(), runtime };
         cinema.configure(store_url, None);
         cinema
     }
@@ -176,8 +186,9 @@ impl Cinema {
             "[store]\nurl = \"{store_url}\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_private_addresses = true\n{public}\
              [passculture]\nbase_url = \"{}\"\napi_key = {{ env = \"TEST_KEY\" }}\nhmac_key = {{ env = \"TEST_HMAC\" }}\n\
              requests_per_minute = 60000\n[[connection]]\nid = \"{CONNECTION}\"\nadapter = \"{adapter}\"\nvenue = {VENUE}\n\
-             every = \"1h\"\n[connection.settings]\ntimeout_seconds = 3\n{settings}",
-            self.sandbox.base_url()
+             every = \"1h\"\n[connection.settings]\ntimeout_seconds = 3\n{settings}{}",
+            self.sandbox.base_url(),
+            self.more.lock().unwrap()
         );
         std::fs::write(self.path("passerelle.toml"), text).unwrap();
     }

@@ -1,0 +1,173 @@
+//! Every fault of the simulators, at every call of a booking and of a cancellation, for every box office: an answer leaves in
+//! 7.0 s, and none of them is a success that the vendor's books do not have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use passerelle::booking::{Desk, House};
+use passerelle::passculture::Client;
+use passerelle::passculture::messages::{BookingAnswer, BookingRequest, CancellationAnswer};
+use passerelle::store::{Owner, Store};
+use passerelle_boost::simulator::BoostSimulator;
+use passerelle_cds::simulator::CdsSimulator;
+use passerelle_contract::{Adapter, BoxFuture, Context, Order};
+use passerelle_testkit::conformance::Truth;
+use passerelle_testkit::simulator::{Fault, Simulator};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::support::on_sqlite;
+use super::{STOCK, programme, request};
+
+/// One connection whose vendor is a simulator.
+struct Real {
+    adapter: Arc<dyn Adapter>,
+}
+
+impl House for Real {
+    fn adapter<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+        Box::pin(async move { Ok(Arc::clone(&self.adapter)) })
+    }
+
+    fn passculture(&self, _: &str) -> Result<Client, String> {
+        Err("pass Culture is not asked here".into())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Boost,
+    Cds,
+}
+
+struct Vendor {
+    simulator: Box<dyn Simulator>,
+    truth: Box<dyn Truth>,
+    adapter: Arc<dyn Adapter>,
+    open: Order,
+}
+
+async fn vendor(which: Which, folder: &std::path::Path) -> Vendor {
+    let context = Context { allow_private_addresses: true, base_dir: folder.to_owned(), ..Context::default() };
+    match which {
+        Which::Boost => {
+            use passerelle_boost::simulator::{PASSWORD, USERNAME};
+            std::fs::write(folder.join("password"), PASSWORD).unwrap();
+            let simulator = BoostSimulator::start().await.unwrap();
+            let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME,
+                "password": { "file": "password" }, "timeout_seconds": 30 });
+            let adapter = (passerelle_boost::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), BoostSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
+        Which::Cds => {
+            use passerelle_cds::simulator::{ACCOUNT_ID, API_TOKEN, CINEMA_ID};
+            std::fs::write(folder.join("token"), API_TOKEN).unwrap();
+            let simulator = CdsSimulator::start().await.unwrap();
+            let settings = json!({ "base_url": simulator.base_url(), "account_id": ACCOUNT_ID, "cinema_id": CINEMA_ID,
+                "api_token": { "file": "token" }, "timeout_seconds": 30 });
+            let adapter = (passerelle_cds::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), CdsSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
+    }
+}
+
+fn faults() -> Vec<Fault> {
+    let plain = [
+        Fault::Status(401),
+        Fault::Status(404),
+        Fault::Status(500),
+        Fault::StatusWithRetryAfter(503, 3_600),
+        Fault::Hang,
+        Fault::CutMidBody,
+        Fault::Trickle(Duration::from_millis(200)),
+        Fault::Html,
+        Fault::Redirect("/round/and/round".into()),
+        Fault::EndlessBody,
+        Fault::Delay(Duration::from_secs(8)),
+    ];
+    let after = [Fault::Hang, Fault::Status(500), Fault::CutMidBody, Fault::Delay(Duration::from_secs(8))];
+    plain.into_iter().chain(after.map(|fault| Fault::AfterEffect(Box::new(fault)))).collect()
+}
+
+/// What a case does.
+#[derive(Clone, Debug)]
+enum Case {
+    /// Books, with a fault at one of its calls.
+    Books(Fault, usize),
+    /// Books in peace, and cancels with a fault at its first call.
+    Cancels(Fault),
+}
+
+/// Plays a case; how long its answer took. Each has a store of its own: the simulators give the same barcodes, and an account
+/// never takes one twice.
+async fn play(which: Which, vendor: Vendor, case: Case) -> Duration {
+    let told = format!("{which:?}, {case:?}");
+    let store: Arc<dyn Store> = passerelle::store::open("sqlite::memory:").await.unwrap();
+    programme(&store, &[(STOCK, vendor.open.clone())]).await;
+    let house = Arc::new(Real { adapter: Arc::clone(&vendor.adapter) });
+    let desk = Desk::new(Arc::clone(&store), house, Owner::current("test"), passerelle::clock::now);
+    let wish = BookingRequest { price: vendor.open.price, ..request(1, 2) };
+    let faults = vendor.simulator.faults();
+    let took = match case {
+        Case::Books(fault, call) => {
+            faults.at_call(call, fault);
+            let began = Instant::now();
+            let answer = desk.book("default", wish, began).await;
+            let took = began.elapsed();
+            if matches!(answer, BookingAnswer::Sold { .. }) {
+                assert_eq!(vendor.truth.sold(&vendor.open), 2, "{told}: told as sold");
+            }
+            took
+        }
+        Case::Cancels(fault) => {
+            let BookingAnswer::Sold { tickets, .. } = desk.book("default", wish, Instant::now()).await else {
+                panic!("{told}: a healthy vendor did not sell")
+            };
+            faults.at_call(0, fault);
+            let barcodes = tickets.iter().map(|ticket| ticket.barcode.clone()).collect();
+            let began = Instant::now();
+            let answer = desk.cancel("default", barcodes, began).await;
+            let took = began.elapsed();
+            if matches!(answer, CancellationAnswer::Cancelled { .. }) {
+                assert_eq!(vendor.truth.sold(&vendor.open), 0, "{told}: told as void");
+            }
+            took
+        }
+    };
+    faults.clear();
+    took
+}
+
+/// Cases played at once.
+const AT_ONCE: usize = 50;
+
+#[test]
+fn an_answer_leaves_in_seven_seconds_under_every_fault() {
+    on_sqlite(async |_| {
+        let mut cases = Vec::new();
+        // The calls of a first booking: Boost signs in, reads, prepares, confirms; CDS reads what rarely changes, the show, the
+        // seats, and sells.
+        for (which, calls) in [(Which::Boost, &[0, 1, 2, 3][..]), (Which::Cds, &[0, 4, 5, 6][..])] {
+            for fault in faults() {
+                cases.extend(calls.iter().map(|call| (which, Case::Books(fault.clone(), *call))));
+                cases.push((which, Case::Cancels(fault)));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut took = Vec::new();
+        for some in cases.chunks(AT_ONCE) {
+            // Making a client reads the machine's certificates: not while others are timed.
+            let mut ready = Vec::new();
+            for (which, case) in some {
+                ready.push((*which, vendor(*which, folder.path()).await, case.clone()));
+            }
+            took.extend(join_all(ready.into_iter().map(|(which, vendor, case)| play(which, vendor, case))).await);
+        }
+        let longest = took.iter().max().unwrap();
+        println!("{} cases; the longest answer took {:.2} s", took.len(), longest.as_secs_f64());
+        assert!(*longest < Duration::from_millis(7_000), "{longest:?}");
+    });
+}
