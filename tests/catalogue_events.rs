@@ -116,10 +116,14 @@ struct Stage {
 
 impl Stage {
     async fn new(place: &support::Place, sells: bool) -> Self {
+        Self::at(place, sells, "75011").await
+    }
+
+    async fn at(place: &support::Place, sells: bool, postal_code: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let seed = format!(
             r#"{{"accounts": [{{"name": "default", "api_key": "sandbox_key", "hmac_key": "cle_fictive"}}],
-            "venues": [{{"id": {VENUE}, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": "75011"}}],
+            "venues": [{{"id": {VENUE}, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": "{postal_code}"}}],
             "beneficiaries": [{{"email": "{PERSON}"}}]}}"#
         );
         let seed: Seed = serde_json::from_str(&seed).unwrap();
@@ -503,4 +507,44 @@ fn posters_are_framed_and_put_once() {
         assert!(event.picture_url.is_some());
         assert_eq!(stage.sync().await.requests, 0);
     });
+}
+
+/// A wall clock reading of a show, on both nights on which clocks are moved in France.
+fn on_wall_clock(key: &str, film: &Film, (month, day, hour, minute): (i8, i8, i8, i8)) -> Screening {
+    let clock = passerelle_contract::WallClock { year: 2027, month, day, hour, minute, second: 0 };
+    let mut screening = show(film, key, 30, 600, 5);
+    screening.showtime.starts = Starts::Local(clock);
+    screening
+}
+
+#[test]
+fn wall_clocks_are_read_in_the_venues_own_zone_on_both_nights_that_move_them() {
+    // (wall clock, in Paris, in Réunion); at 02:30 of the spring night no clock in Paris stands, and that of the autumn night
+    // comes twice: the first one counts.
+    let cases = [
+        ((3, 27, 20, 30), "2027-03-27T19:30:00Z", "2027-03-27T16:30:00Z"),
+        ((3, 28, 2, 30), "2027-03-28T01:30:00Z", "2027-03-27T22:30:00Z"),
+        ((3, 28, 20, 30), "2027-03-28T18:30:00Z", "2027-03-28T16:30:00Z"),
+        ((10, 31, 2, 30), "2027-10-31T00:30:00Z", "2027-10-30T22:30:00Z"),
+        ((10, 31, 20, 30), "2027-10-31T19:30:00Z", "2027-10-31T16:30:00Z"),
+    ];
+    for (postal_code, pick) in [("75011", 0), ("97400", 1)] {
+        on_sqlite(async move |place| {
+            let stage = Stage::at(&place, true, postal_code).await;
+            let one = film("412");
+            stage.state(cases.iter().zip(1..).map(|((clock, ..), key)| on_wall_clock(&format!("{key}"), &one, *clock)));
+            stage.sync().await;
+            let dates = stage.store.dates("cinema").await.unwrap();
+            for ((clock, paris, reunion), key) in cases.iter().zip(1..) {
+                let expected = [*paris, *reunion][pick];
+                let row = dates.iter().find(|row| row.key == format!("boost:show:{key}")).unwrap();
+                let stock = u64::try_from(row.stock_id.unwrap()).unwrap();
+                let shown =
+                    stage.offers()[0].dates.iter().find(|date| date.stock_id == stock).unwrap().beginning.clone();
+                let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+                assert_eq!(at(&shown), at(expected), "{clock:?} at {postal_code}");
+            }
+            assert_eq!(stage.sync().await.requests, 0);
+        });
+    }
 }

@@ -108,6 +108,13 @@ impl BoostSimulator {
         self.books.lock().sales.values().filter(|sale| !sale.cancelled).map(|sale| sale.quantity).sum()
     }
 
+    /// Somebody goes in with this barcode.
+    pub fn control(&self, barcode: &str) {
+        for sale in self.books.lock().sales.values_mut().filter(|sale| sale.code == barcode) {
+            sale.controlled = true;
+        }
+    }
+
     /// What a person does at the till: voids every sale but those with these barcodes.
     pub fn void_all_but(&self, barcodes: &[String]) {
         for sale in self.books.lock().sales.values_mut() {
