@@ -7,10 +7,10 @@
 //! | Room | What it is for |
 //! |---|---|
 //! | [`cli`] | one file per command; says things to people |
-//! | [`web`] | routes: pushed stocks, admin API, liveness, metrics |
+//! | [`web`] | routes: signed messages, pushed stocks, admin API, liveness, metrics |
 //! | [`gateway`] | what every command works with, opened once; the schedule of a server |
 //! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
-//! | [`booking`] | the river from pass Culture to vendors; only its state machine so far |
+//! | [`booking`] | the river from pass Culture to vendors: message → intent → vendor → answer → settle |
 //! | [`health`] | probes, verdicts, since when |
 //! | [`rules`] | facts → offers: pure |
 //! | [`store`] | the only place with SQL |
@@ -32,7 +32,22 @@
 //!    Culture takes it and having written that it is in flight.
 //! 6. It is read back, and `acknowledged` says `Verified`; or it was dropped in silence, and `refused` says why.
 //!
+//! A showtime goes the same way through the rows of events instead of the ledger: [`rules::screenings::judge`] makes an event and a
+//! date of it, and the catalogue's `events` merges them with [`store::events`] and pushes what differs.
+//!
 //! Nothing remembers *changes*: at any moment the difference between `desired` and `acknowledged` is the work that is left.
+//!
+//! # One booking, from pass Culture to the seat
+//!
+//! 1. [`web`] reads the body, and [`passculture::messages::read`] believes it when its signature fits a key of the account.
+//! 2. [`booking::Desk::book`] finds the date behind the stock, and the attempt's fingerprint in the store: the same attempt is sold
+//!    once and hears the same. The intent, with a reference of ours, is durable before anything else.
+//! 3. The adapter's `BoxOffice::book` sells; right before its first call that may sell it writes its trace through the journal,
+//!    which refuses when pass Culture was told no meanwhile.
+//! 4. [`booking::machine::after`] says what follows from the outcome; row, tickets, places left and history are one transaction.
+//! 5. The answer leaves by the deadline. Whoever is first at the row decides: what was told as failed is never kept.
+//! 6. [`booking::Desk::settle`] comes back to everything that has something left to do: a lost sale is looked for, a late one is
+//!    freed, a sold one is found in pass Culture's own listing two minutes later, or its seats are freed.
 
 pub mod booking;
 pub mod catalogue;
