@@ -14,6 +14,7 @@ use passerelle_contract::{
     FindOutcome, Journal, Look, Order, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 use passerelle_kit::http::{Answer, Verb};
+use passerelle_kit::lenient;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -437,7 +438,7 @@ fn no_call() -> Told {
 
 /// A success. Servers were seen to answer with nothing at all, or with a plain `OK`.
 fn cancelled(answer: &Answer, operation: &str) -> Cancelled {
-    let text = wire::text(&answer.body).unwrap_or("?").trim();
+    let text = lenient::text(&answer.body).unwrap_or("?").trim();
     let plain = answer.content_type().is_some_and(|kind| kind.starts_with("text/plain"));
     if (answer.status == 204 && text.is_empty()) || (plain && text.eq_ignore_ascii_case("OK")) {
         return Cancelled::Now;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Deadline};
 use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::lenient;
 use passerelle_kit::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use url::Url;
 
 use crate::session::Session;
 use crate::settings::Checked;
-use crate::wire::{self, Refused, SignedIn};
+use crate::wire::{Refused, SignedIn};
 
 /// Bytes of an answer that a probe reads.
 const PROBE_BYTES: u64 = 64 * 1024;
@@ -172,7 +173,7 @@ impl Boost {
                 _ => answer.refused(),
             });
         }
-        let signed: Option<SignedIn<'_>> = wire::text(&answer.body).and_then(|text| serde_json::from_str(text).ok());
+        let signed: Option<SignedIn<'_>> = lenient::text(&answer.body).and_then(|text| serde_json::from_str(text).ok());
         match signed {
             Some(SignedIn { token }) => token.trimmed().map(Secret::new).ok_or_else(|| {
                 let why = format!("{} without a token; check the account with the vendor", answer.saw());
@@ -214,7 +215,7 @@ impl Boost {
             return Err(refused(&answer, operation));
         }
         // Its beginning is enough: a page may be longer than a probe reads.
-        let begins = wire::text(&answer.body)
+        let begins = lenient::text(&answer.body)
             .is_some_and(|text| text.trim_start().starts_with('{') && text.contains("\"data\""));
         if begins { Ok(answer.saw()) } else { Err(malformed(&answer, operation)) }
     }
@@ -236,14 +237,14 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(answer: &'a Answer, operation: &str) 
     if answer.status >= 300 {
         return Err(refused(answer, operation));
     }
-    wire::text(&answer.body)
+    lenient::text(&answer.body)
         .and_then(|text| serde_json::from_str(text).ok())
         .ok_or_else(|| malformed(answer, operation))
 }
 
 /// The text of an error that is JSON with a message.
 pub(crate) fn message(answer: &Answer) -> Option<String> {
-    let refused: Refused<'_> = serde_json::from_str(wire::text(&answer.body)?).ok()?;
+    let refused: Refused<'_> = serde_json::from_str(lenient::text(&answer.body)?).ok()?;
     Some(refused.message.trimmed()?.chars().take(LONGEST_TEXT).collect())
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn remaining(show: &wire::Show<'_>) -> u32 {
 /// The price that beneficiaries pay.
 pub(crate) fn price(prices: &[Pricing<'_>]) -> Option<Price> {
     PRICE_CODES.iter().find_map(|code| {
-        let price = prices.iter().find(|price| price.pricing_code.0.as_deref() == Some(code))?;
+        let price = prices.iter().find(|price| price.pricing_code.trimmed() == Some(code))?;
         Some(Price {
             id: price.id.0?,
             code,

@@ -78,11 +78,11 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     let mut problem = |path: &str, message: &str| {
         problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
     };
-    let base = root(&settings.base_url);
+    let base = passerelle_kit::settings::root(&settings.base_url);
     if base.is_none() {
         problem("base_url", "write the full address of the cinema's server, such as https://boost.cinema.example/");
     }
-    if !settings.base_url.username().is_empty() || settings.base_url.password().is_some() {
+    if passerelle_kit::settings::has_credentials(&settings.base_url) {
         problem("base_url", "credentials do not belong in an address: write username and password");
     }
     if settings.username.trim().is_empty() {
@@ -120,18 +120,4 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         duo: settings.duo,
         timeout,
     })
-}
-
-/// The address with a closing slash, so that paths are read below it.
-fn root(written: &Url) -> Option<Url> {
-    if !matches!(written.scheme(), "http" | "https") || written.host().is_none() {
-        return None;
-    }
-    let mut root = written.clone();
-    root.set_query(None);
-    root.set_fragment(None);
-    if !root.path().ends_with('/') {
-        root.set_path(&format!("{}/", root.path()));
-    }
-    Some(root)
 }

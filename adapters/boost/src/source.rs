@@ -17,6 +17,7 @@ use passerelle_contract::{
     Quantity, Row, Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
+use passerelle_kit::lenient;
 
 use crate::client::{Boost, For, Sentence, message, read, refused, sentence};
 use crate::facts::{self, Here};
@@ -170,7 +171,7 @@ impl Pass<'_> {
             };
             rows.push(row);
         }
-        let last = |of: wire::Int| of.0.is_some_and(|of| i64::from(number) >= of);
+        let last = |of: lenient::Int| of.0.is_some_and(|of| i64::from(number) >= of);
         let over = list.data.is_empty() || !fresh || last(list.total_pages) || last(list.next_page);
         if !over && number >= MAX_PAGES {
             let why = format!("the list has more than {MAX_PAGES} pages; a smaller horizon_days gives fewer");

@@ -1,57 +1,8 @@
 //! The vendor's own shapes, read leniently: lists record by record, numbers as text or as numbers, unknown fields ignored.
 
-use std::borrow::Cow;
-
-use passerelle_contract::Cents;
-use passerelle_kit::json::Scalar;
-use passerelle_kit::money::{self, DecimalMark, PriceUnit};
+use passerelle_kit::lenient::{Amount, Flag, Int, Text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-/// A whole number, whatever way it is written; anything else is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Int(pub(crate) Option<i64>);
-
-impl<'de> Deserialize<'de> for Int {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(Scalar::of(Some(raw)).number_text().and_then(|text| text.parse().ok())))
-    }
-}
-
-/// An amount in euros, in cents; anything else is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount(pub(crate) Option<Cents>);
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        let scalar = Scalar::of(Some(raw));
-        let read = |text: &str| money::price(text, PriceUnit::Euro, DecimalMark::Point).ok();
-        Ok(Self(scalar.number_text().and_then(read).map(|price| price.cents)))
-    }
-}
-
-/// A text; anything else, and an empty one, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Text<'a>(pub(crate) Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        let text = match Scalar::of(Some(raw)) {
-            Scalar::Text(text) if !text.trim().is_empty() => Some(text),
-            _ => None,
-        };
-        Ok(Self(text))
-    }
-}
-
-impl Text<'_> {
-    pub(crate) fn trimmed(&self) -> Option<&str> {
-        self.0.as_deref().map(str::trim)
-    }
-}
 
 /// An answer to signing in.
 #[derive(Deserialize)]
@@ -122,16 +73,6 @@ pub(crate) struct Show<'a> {
     pub(crate) showtime_pricing: Option<Vec<Pricing<'a>>>,
     #[serde(default)]
     pub(crate) attributs: Option<Vec<Int>>,
-}
-
-/// Only `true` is true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flag(pub(crate) bool);
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(<&RawValue>::deserialize(deserializer)?.get() == "true"))
-    }
 }
 
 /// Something with a title.
@@ -223,9 +164,4 @@ pub(crate) struct Ticket<'a> {
 pub(crate) struct Seat<'a> {
     #[serde(borrow, default)]
     pub(crate) code: Text<'a>,
-}
-
-/// JSON as it came, without the mark that some servers put before it.
-pub(crate) fn text(body: &[u8]) -> Option<&str> {
-    std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}'))
 }

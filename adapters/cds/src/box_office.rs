@@ -12,6 +12,7 @@ use passerelle_contract::{
     FindOutcome, Journal, Look, Order, Refusal, Sale, Semantics, Starts, Suspicion, Ticket,
 };
 use passerelle_kit::http::{Answer, NotAnswered, Verb};
+use passerelle_kit::lenient;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -360,7 +361,7 @@ impl Cds {
     }
 
     fn voided(&self, tickets: &[Ticket], answer: &Answer) -> Vec<CancelOutcome> {
-        let text = wire::text(&answer.body).map(str::trim);
+        let text = lenient::text(&answer.body).map(str::trim);
         let failed = match text {
             Some("" | "null" | "[]") => serde_json::Map::new(),
             Some(text) => match serde_json::from_str::<Value>(text) {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Deadline};
 use passerelle_kit::http::{Act, Answer, Client, Get, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::lenient;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::settings::Checked;
 use crate::statics::Statics;
-use crate::wire;
 
 /// Bytes of an answer that a probe reads.
 const PROBE_BYTES: u64 = 64 * 1024;
@@ -88,7 +88,9 @@ impl Cds {
 
     /// Reads an answer's JSON.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&self, answer: &'a Answer) -> Result<T, AdapterError> {
-        wire::text(&answer.body).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| self.malformed(answer))
+        lenient::text(&answer.body)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| self.malformed(answer))
     }
 
     /// Does anybody answer? Without the token.

@@ -11,6 +11,7 @@ use passerelle_contract::{
     DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
     Starts, Tariff, WallClock,
 };
+use passerelle_kit::lenient;
 
 use crate::statics::Static;
 use crate::wire;
@@ -40,7 +41,7 @@ pub(crate) struct Catalogue<'a> {
 /// A film; `None` without number or title.
 pub(crate) fn film(media: &wire::Media<'_>, home: &str) -> Option<(i64, Film)> {
     let id = media.id.0.filter(|id| *id > 0)?;
-    let digits = |text: &wire::Text<'_>| {
+    let digits = |text: &lenient::Text<'_>| {
         let text = text.trimmed()?;
         let number = text.bytes().all(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte != b'0');
         number.then(|| text.to_owned())

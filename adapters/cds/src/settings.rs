@@ -86,7 +86,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     if base.is_none() {
         problem("base_url", "write the full address of the vendor's server, such as https://cinema.example/vad/");
     }
-    if settings.base_url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+    if settings.base_url.as_ref().is_some_and(passerelle_kit::settings::has_credentials) {
         problem("base_url", "credentials do not belong in an address: write api_token");
     }
     if !(1..=365).contains(&settings.horizon_days) {
@@ -124,23 +124,14 @@ fn is_label(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// The root with a closing slash, so that paths are read below it.
+/// Where the account's server is.
 fn root(settings: &Settings) -> Option<Url> {
-    let mut root = match &settings.base_url {
-        Some(url) => url.clone(),
+    match &settings.base_url {
+        Some(url) => passerelle_kit::settings::root(url),
         None if is_label(&settings.account_id) => {
-            Url::parse(&format!("https://{}.{HOST_SUFFIX}", settings.account_id)).ok()?
+            Url::parse(&format!("https://{}.{HOST_SUFFIX}", settings.account_id)).ok()
         }
         // Said already.
-        None => return Url::parse("https://unused.example/").ok(),
-    };
-    if !matches!(root.scheme(), "http" | "https") || root.host().is_none() {
-        return None;
+        None => Url::parse("https://unused.example/").ok(),
     }
-    root.set_query(None);
-    root.set_fragment(None);
-    if !root.path().ends_with('/') {
-        root.set_path(&format!("{}/", root.path()));
-    }
-    Some(root)
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use passerelle_contract::{AdapterError, Cents, Class};
+use passerelle_kit::lenient;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -115,7 +116,7 @@ impl Cds {
     async fn cinema(&self, who: For<'_>) -> Result<(bool, HashMap<i64, Value>), AdapterError> {
         const OPERATION: &str = "read the cinemas";
         let answer = self.get(OPERATION, "cinemas", who).await?;
-        let records: Vec<&RawValue> = wire::text(&answer.body)
+        let records: Vec<&RawValue> = lenient::text(&answer.body)
             .and_then(|text| serde_json::from_str(text).ok())
             // Not even its beginning is shown.
             .ok_or_else(|| AdapterError::new(Class::VendorFault, "MalformedBody", OPERATION, answer.saw()))?;

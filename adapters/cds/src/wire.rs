@@ -3,68 +3,9 @@
 //! "No value" is a missing key, `null`, an empty text or spaces, and fixed-width texts are padded: texts are trimmed here.
 //! What holds secrets (a cinema's own token, payment credentials) has no field here.
 
-use std::borrow::Cow;
-
-use passerelle_contract::Cents;
-use passerelle_kit::json::Scalar;
-use passerelle_kit::money::{self, DecimalMark, PriceUnit};
+use passerelle_kit::lenient::{Amount, Flag, Int, Text};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-
-/// A whole number, whatever way it is written; anything else is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Int(pub(crate) Option<i64>);
-
-impl<'de> Deserialize<'de> for Int {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(Scalar::of(Some(raw)).number_text().and_then(|text| text.parse().ok())))
-    }
-}
-
-/// An amount in euros, in cents; anything else is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount(pub(crate) Option<Cents>);
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        let read = |text: &str| money::price(text, PriceUnit::Euro, DecimalMark::Point).ok();
-        Ok(Self(Scalar::of(Some(raw)).number_text().and_then(read).map(|price| price.cents)))
-    }
-}
-
-/// A text, or a number as its text; anything else, and an empty one, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Text<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(match Scalar::of(Some(raw)) {
-            Scalar::Text(text) => Some(text),
-            Scalar::Number(text) => Some(Cow::Borrowed(text)),
-            _ => None,
-        }))
-    }
-}
-
-impl Text<'_> {
-    /// Without the spaces around it; `None` when nothing is left.
-    pub(crate) fn trimmed(&self) -> Option<&str> {
-        self.0.as_deref().map(str::trim).filter(|text| !text.is_empty())
-    }
-}
-
-/// Only `true` is true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flag(pub(crate) bool);
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(<&RawValue>::deserialize(deserializer)?.get() == "true"))
-    }
-}
 
 /// `{"id": 77}`; absent when it is not written like that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -277,9 +218,4 @@ pub(crate) struct Ticket<'a> {
     pub(crate) barcode: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) seatnumber: Text<'a>,
-}
-
-/// JSON as it came, without the mark that some servers put before it.
-pub(crate) fn text(body: &[u8]) -> Option<&str> {
-    std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}'))
 }

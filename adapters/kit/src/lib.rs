@@ -2,13 +2,15 @@
 //!
 //! [`http`] is the only way a vendor's package reaches the network: polite, bounded, and shut to the gateway's own
 //! network. [`settings`] reads `[connection.settings]` and reports every problem with its dotted path. [`secret`] reads
-//! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data. [`mod@reference`] and
+//! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
+//! of a record so that one odd value loses nothing else. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
 //! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
 
 pub mod http;
 pub mod json;
+pub mod lenient;
 pub mod money;
 pub mod reference;
 pub mod secret;

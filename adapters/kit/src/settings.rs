@@ -9,6 +9,7 @@ use passerelle_contract::{SettingProblem, SettingsError};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use url::Url;
 
 /// Problems reported at once; a reader repairs these first.
 const MAX_PROBLEMS: usize = 50;
@@ -123,6 +124,28 @@ fn remove(root: &mut Value, path: &serde_path_to_error::Path) -> bool {
         }
         _ => false,
     }
+}
+
+/// A vendor's root as written in settings, with a closing slash so that paths are read below it, without query or fragment.
+/// `None` when it is not an HTTP address with a host. Credentials in it are the caller's to refuse ([`has_credentials`]).
+#[must_use]
+pub fn root(written: &Url) -> Option<Url> {
+    if !matches!(written.scheme(), "http" | "https") || written.host().is_none() {
+        return None;
+    }
+    let mut root = written.clone();
+    root.set_query(None);
+    root.set_fragment(None);
+    if !root.path().ends_with('/') {
+        root.set_path(&format!("{}/", root.path()));
+    }
+    Some(root)
+}
+
+/// Does an address carry a user name or a password? They would end in messages.
+#[must_use]
+pub fn has_credentials(written: &Url) -> bool {
+    !written.username().is_empty() || written.password().is_some()
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! `/_sim/…`: the cinema driven from outside.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
-use passerelle_testkit::simulator::Fault;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
@@ -21,7 +17,6 @@ pub(super) fn router() -> Router<Shared> {
         .route("/_sim/sales/{code}/control", post(control))
         .route("/_sim/revoke", post(revoke))
         .route("/_sim/quirks", put(quirks))
-        .route("/_sim/faults", post(fault).delete(clear))
 }
 
 async fn shows(State(shared): State<Shared>) -> Json<Value> {
@@ -69,56 +64,5 @@ async fn revoke(State(shared): State<Shared>) -> StatusCode {
 
 async fn quirks(State(shared): State<Shared>, Json(quirks): Json<Quirks>) -> StatusCode {
     shared.lock().quirks = quirks;
-    StatusCode::NO_CONTENT
-}
-
-/// A fault for the next calls.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    /// Part of a path.
-    path: String,
-    /// `hang`, `html`, `cut`, `status`, `delay`.
-    kind: String,
-    /// After the vendor has acted?
-    #[serde(default)]
-    after_effect: bool,
-    #[serde(default = "one")]
-    times: u32,
-    /// For `status`.
-    #[serde(default)]
-    status: u16,
-    /// For `delay`.
-    #[serde(default)]
-    millis: u64,
-}
-
-const fn one() -> u32 {
-    1
-}
-
-async fn fault(State(shared): State<Shared>, Json(asked): Json<Asked>) -> StatusCode {
-    let fault = match asked.kind.as_str() {
-        "hang" => Fault::Hang,
-        "html" => Fault::Html,
-        "cut" => Fault::CutMidBody,
-        "status" if (200..600).contains(&asked.status) => Fault::Status(asked.status),
-        "delay" => Fault::Delay(Duration::from_millis(asked.millis.min(60_000))),
-        _ => return StatusCode::BAD_REQUEST,
-    };
-    let fault = if asked.after_effect { Fault::AfterEffect(Box::new(fault)) } else { fault };
-    match shared.faults.get() {
-        Some(faults) => {
-            faults.next(&asked.path, asked.times, fault);
-            StatusCode::NO_CONTENT
-        }
-        None => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-async fn clear(State(shared): State<Shared>) -> StatusCode {
-    if let Some(faults) = shared.faults.get() {
-        faults.clear();
-    }
     StatusCode::NO_CONTENT
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{Cents, Order, Reference};
 use passerelle_testkit::conformance::{Orders, Truth};
-use passerelle_testkit::simulator::{Faults, Log, Server, Simulator};
+use passerelle_testkit::simulator::{Server, Simulator};
 
 use books::Books;
 pub use books::{Quirks, SimFilm, SimShow, SimTicket};
@@ -37,14 +37,11 @@ pub struct CdsSimulator {
 
 /// The books, shared with the routes.
 #[derive(Clone)]
-struct Shared {
-    books: Arc<Mutex<Books>>,
-    faults: Arc<std::sync::OnceLock<Faults>>,
-}
+struct Shared(Arc<Mutex<Books>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,11 +59,9 @@ impl CdsSimulator {
     /// # Errors
     /// When the address cannot be had.
     pub async fn listen(address: SocketAddr) -> std::io::Result<Self> {
-        let books = Shared { books: Arc::new(Mutex::new(Books::sample(SystemTime::now()))), faults: Arc::default() };
-        let log = Log::default();
+        let books = Shared(Arc::new(Mutex::new(Books::sample(SystemTime::now()))));
         let router = routes::router().merge(controls::router()).with_state(books.clone());
-        let server = Server::listen_with(address, router, log).await?;
-        let _first = books.faults.set(server.faults().clone());
+        let server = Server::listen(address, router).await?;
         Ok(Self { server, books })
     }
 

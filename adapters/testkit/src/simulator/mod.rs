@@ -1,7 +1,9 @@
 //! The frame of every simulator: a vendor on loopback that logs what it is asked and can be told to misbehave.
 //!
 //! Invariant: a fault is applied before the vendor's own routes see the request, so a simulator needs no code for it.
+//! `POST /_sim/faults` on every simulator sets one from outside, `DELETE` clears all; no fault touches that route.
 
+mod controls;
 mod fault;
 
 use std::collections::VecDeque;
@@ -131,7 +133,9 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let faults = Faults::default();
-        let router = router.layer(from_fn_with_state((log.clone(), faults.clone()), misbehave));
+        let router = router
+            .merge(controls::router(faults.clone()))
+            .layer(from_fn_with_state((log.clone(), faults.clone()), misbehave));
         let task = tokio::spawn(async move {
             // Ends with the task; an accept error is retried inside.
             let _ended = axum::serve(listener, router).await;
@@ -153,6 +157,9 @@ impl Drop for Server {
 }
 
 async fn misbehave(State((log, faults)): State<(Log, Faults)>, request: Request, next: Next) -> Response {
+    if request.uri().path() == controls::PATH {
+        return next.run(request).await;
+    }
     log.add(&request);
     match faults.due(request.uri().path()) {
         Some(fault) => fault.apply(request, next).await,
