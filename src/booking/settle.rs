@@ -35,6 +35,9 @@ const CLAIMED_FOR: Duration = Duration::from_secs(60);
 /// A call of a process that is alive is left to it for so long, even when waiting times are ignored.
 const LEFT_ALONE: Millis = 45_000;
 
+/// How often calls under way are looked at while somebody waits for their end.
+const CALL_LOOK: Duration = Duration::from_millis(200);
+
 /// Are waiting times kept?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
@@ -51,6 +54,12 @@ pub struct Settled {
     pub before: BookingRow,
     /// As it is now.
     pub after: StoredBooking,
+}
+
+/// Is the vendor being called for this booking by a process that lives?
+fn left_alone(row: &BookingRow, now: Millis) -> bool {
+    let calling = matches!(row.state, BookingState::Calling | BookingState::Abandoned);
+    calling && !is_dead(&row.owner) && now.saturating_sub(row.created_at) < LEFT_ALONE
 }
 
 impl Desk {
@@ -99,6 +108,29 @@ impl Desk {
         Ok(settled)
     }
 
+    /// Waits until the calls that are under way now have ended, or belong to nobody any more; later ones are not waited for.
+    /// Takes at most 45 s: what a call of a living process is left alone for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn calls_ended(&self) -> Result<(), StoreError> {
+        let mut waited_for: Option<HashSet<String>> = None;
+        loop {
+            let now = self.now();
+            let mut calls = self.store().open_calls(A_ROUND).await?;
+            calls.retain(|call| left_alone(&call.row, now));
+            let mut under_way: HashSet<String> = calls.into_iter().map(|call| call.row.reference).collect();
+            if let Some(first) = &waited_for {
+                under_way.retain(|reference| first.contains(reference));
+            }
+            if under_way.is_empty() {
+                return Ok(());
+            }
+            waited_for = Some(under_way);
+            tokio::time::sleep(CALL_LOOK).await;
+        }
+    }
+
     /// What is to be worked on now.
     async fn todo(&self, waits: Waits) -> Result<Vec<StoredBooking>, StoreError> {
         let now = self.now();
@@ -107,11 +139,7 @@ impl Desk {
         let calls = self.store().open_calls(A_ROUND).await?;
         let known: HashSet<String> = due.iter().map(|booking| booking.row.reference.clone()).collect();
         due.extend(calls.into_iter().filter(|call| !known.contains(&call.row.reference)));
-        due.retain(|booking| {
-            let row = &booking.row;
-            let calling = matches!(row.state, BookingState::Calling | BookingState::Abandoned);
-            !calling || is_dead(&row.owner) || now.saturating_sub(row.created_at) >= LEFT_ALONE
-        });
+        due.retain(|booking| !left_alone(&booking.row, now));
         Ok(due)
     }
 

@@ -38,7 +38,8 @@ enum Action {
     },
     /// Drive every unfinished booking to a truth: held, void, or in front of a person.
     Settle {
-        /// Ignore every waiting time: vendor look-ups, and the two minutes before pass Culture's listing is compared.
+        /// Ignore every waiting time: vendor look-ups, and the two minutes before pass Culture's listing is compared. Calls
+        /// to vendors that are under way are waited for, at most 45 s.
         #[arg(long)]
         now: bool,
     },
@@ -188,7 +189,13 @@ async fn tell(context: &CliContext, gateway: &Gateway, booking: &StoredBooking) 
 async fn settle(context: &CliContext, gateway: Gateway, now: bool) -> Result<u8, CliError> {
     let gateway = Arc::new(gateway);
     let desk = gateway::desk(&gateway);
-    let waits = if now { Waits::Ignored } else { Waits::Kept };
+    let waits = if now {
+        // A call that a server is making has an end soon, and only then a truth to settle.
+        desk.calls_ended().await?;
+        Waits::Ignored
+    } else {
+        Waits::Kept
+    };
     let settled = desk.settle(waits).await?;
     desk.finish().await;
     for step in &settled {

@@ -284,6 +284,44 @@ fn a_vendor_that_hangs_is_answered_for_in_time() {
 }
 
 #[test]
+fn who_settles_by_hand_waits_for_calls_that_are_under_way_and_for_no_later_one() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, CancelUnit::Ticket, true).await;
+        stage.desk.calls_ended().await.unwrap();
+        let began = Instant::now() - DECIDE_WITHIN + Duration::from_millis(50);
+        *stage.theatre.selling.lock().unwrap() = Selling::SellsAt(Instant::now() + Duration::from_millis(400));
+        assert_eq!(stage.desk.book("default", request(1, 1), began).await, BookingAnswer::Failed);
+        assert_eq!(stage.only().await.row.state, BookingState::Abandoned);
+        stage.desk.calls_ended().await.unwrap();
+        assert_eq!(stage.only().await.row.state, BookingState::Releasing);
+        // A call that begins while somebody waits is not his concern.
+        *stage.theatre.selling.lock().unwrap() = Selling::SellsAt(Instant::now() + Duration::from_millis(600));
+        let (mut first, mut second) = (request(2, 1), request(3, 1));
+        first.holder.email = "first@example.com".into();
+        second.holder.email = "second@example.com".into();
+        let called = async |calls: u32| {
+            while stage.theatre.calls.load(Ordering::SeqCst) < calls {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waiting = async {
+            called(2).await;
+            stage.desk.calls_ended().await.unwrap();
+            Instant::now()
+        };
+        let later = async {
+            called(2).await;
+            *stage.theatre.selling.lock().unwrap() = Selling::Hangs;
+            stage.book(&second).await
+        };
+        let asked = Instant::now();
+        let (answer, ended, hung) = futures_util::future::join3(stage.book(&first), waiting, later).await;
+        assert_eq!((sold(&answer).len(), hung), (1, BookingAnswer::Failed));
+        assert!(ended - asked < Duration::from_secs(4), "{:?}", ended - asked);
+    });
+}
+
+#[test]
 fn the_same_persons_next_attempt_takes_a_late_seat_over() {
     on_sqlite(async |place| {
         let stage = Stage::new(&place, CancelUnit::Ticket, true).await;
