@@ -1,4 +1,4 @@
-//! What a run did, as one stable line.
+//! What a run did, as one stable line. It counts EANs at a shop, and dates of events at a cinema: both are called items.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,19 +15,19 @@ pub struct Summary {
     pub kept: u64,
     /// Rows that stayed behind.
     pub quarantined: u64,
-    /// EANs to create.
+    /// Items (EANs, or dates of events) to create.
     pub create: u64,
-    /// EANs whose terms change.
+    /// Items whose terms change.
     pub change: u64,
-    /// EANs that leave.
+    /// Items that leave.
     pub withdraw: u64,
-    /// EANs with nothing to do.
+    /// Items with nothing to do.
     pub unchanged: u64,
     /// Changes that wait because the guard held the plan; at least 1 when a plan is held.
     pub held: u64,
-    /// EANs that pass Culture accepted in this run.
+    /// Items that pass Culture accepted in this run.
     pub pushed: u64,
-    /// EANs that are wanted and that pass Culture refuses.
+    /// Items that are wanted and that pass Culture refuses.
     pub rejected: u64,
     /// Requests made to pass Culture.
     pub requests: u64,
