@@ -30,7 +30,7 @@ use passerelle::store::{ConnectionRecord, LeaseAnswer, Owner};
 use passerelle::web;
 use passerelle_contract::{
     Adapter, AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Context,
-    Deadline, FindOutcome, Journal, Look, Order, Probe, Sale, Semantics, Suspicion, Ticket,
+    Deadline, FindOutcome, Journal, Look, Order, Probe, Quantity, Sale, Semantics, Suspicion, Ticket,
 };
 use passerelle_kit::http::{self, Act, NotAnswered, Verb};
 use serde_json::{Value, json};
@@ -323,7 +323,7 @@ impl OneCall {
             seat: None,
             vendor: "{}".into(),
         });
-        BookOutcome::Booked(Sale { tickets: tickets.collect(), remaining: 50 })
+        BookOutcome::Booked(Sale { tickets: tickets.collect(), remaining: Quantity::Exactly(50) })
     }
 }
 
@@ -369,7 +369,7 @@ impl BoxOffice for OneCall {
         Box::pin(async move { tickets.iter().map(|_| CancelOutcome::NotAttempted(nothing("cancel"))).collect() })
     }
 
-    fn remaining<'a>(&'a self, _: &'a Order, _: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(&'a self, _: &'a Order, _: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         Box::pin(async { Err(nothing("count")) })
     }
 }

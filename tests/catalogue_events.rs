@@ -80,7 +80,7 @@ impl BoxOffice for Cinema {
         unreachable!("a pass sells nothing")
     }
 
-    fn remaining<'a>(&'a self, _: &'a Order, _: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(&'a self, _: &'a Order, _: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         unreachable!("a pass sells nothing")
     }
 }
@@ -416,7 +416,11 @@ fn what_a_booking_moved_during_a_pass_stays() {
         stage.sync().await;
         // A booking that ends after the next pass began to read, as it seems: its places are newer than what the source says.
         let later = passerelle::clock::now() + 60_000;
-        stage.store.touch_date("cinema", "boost:film:412", "boost:show:1", 9, true, later).await.unwrap();
+        stage
+            .store
+            .touch_date("cinema", "boost:film:412", "boost:show:1", Quantity::Exactly(9), true, later)
+            .await
+            .unwrap();
         stage.sync().await;
         let row = stage.store.dates("cinema").await.unwrap().remove(0);
         assert_eq!((row.desired_quantity, row.acknowledged_quantity), (Some(9), Some(9)));

@@ -7,7 +7,7 @@ use passerelle::passculture::messages::{
     fingerprint_of_notice, fingerprint_of_wish, read,
 };
 use passerelle::sandbox::message::{sign_message, signature, wire_body};
-use passerelle_contract::Cents;
+use passerelle_contract::{Cents, Quantity};
 use passerelle_kit::secret::Secret;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -152,9 +152,17 @@ fn fingerprints_tell_attempts_apart_and_not_the_spelling_of_an_address() {
 
 #[test]
 fn every_success_says_how_many_places_are_left() {
-    let sold = BookingAnswer::Sold { tickets: vec![SoldTicket { barcode: "B".into(), seat: None }], remaining: 0 };
+    let sold = BookingAnswer::Sold {
+        tickets: vec![SoldTicket { barcode: "B".into(), seat: None }],
+        remaining: Quantity::Exactly(0),
+    };
     assert_eq!(sold.reply().body, r#"{"remainingQuantity":0,"tickets":[{"barcode":"B","seat":null}]}"#);
-    assert_eq!(CancellationAnswer::Cancelled { remaining: 7 }.reply().body, r#"{"remainingQuantity":7}"#);
+    assert_eq!(
+        CancellationAnswer::Cancelled { remaining: Quantity::Exactly(7) }.reply().body,
+        r#"{"remainingQuantity":7}"#
+    );
+    let without_limit = CancellationAnswer::Cancelled { remaining: Quantity::Unlimited };
+    assert_eq!(without_limit.reply().body, r#"{"remainingQuantity":null}"#);
     for answer in [BookingAnswer::SoldOut, BookingAnswer::NotEnough { remaining: 1 }, BookingAnswer::Failed] {
         assert!(answer.reply().status >= 400);
     }

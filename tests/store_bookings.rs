@@ -11,6 +11,7 @@ use passerelle::store::bookings::{
 };
 use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store, StoreError};
+use passerelle_contract::Quantity;
 use support::{NOW, Place, connection, leased, on_both_engines};
 
 on_both_engines!(
@@ -128,8 +129,8 @@ async fn a_pass_does_not_overwrite_what_a_booking_moved(place: Place) {
     let lease = leased(&*store, "cinema").await;
     store.save_events(&lease, &[event("e")], &[date("e", "1")]).await.unwrap();
     let read = store.dates("cinema").await.unwrap().remove(0);
-    store.touch_date("cinema", "e", "1", 11, true, NOW).await.unwrap();
-    store.touch_date("cinema", "e", "1", 10, false, NOW - 5_000).await.unwrap();
+    store.touch_date("cinema", "e", "1", Quantity::Exactly(11), true, NOW).await.unwrap();
+    store.touch_date("cinema", "e", "1", Quantity::Exactly(10), false, NOW - 5_000).await.unwrap();
     let stale = DateRow { desired_quantity: Some(12), absent: 1, ..read };
     store.save_events(&lease, &[], &[stale]).await.unwrap();
     let now = store.dates("cinema").await.unwrap().remove(0);
@@ -190,7 +191,11 @@ async fn one_of_many_movers_wins(place: Place) {
         .map(|number| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                let row = BookingRow { state: BookingState::Booked, remaining: Some(number), ..booking("R") };
+                let row = BookingRow {
+                    state: BookingState::Booked,
+                    remaining: Some(Quantity::Exactly(number)),
+                    ..booking("R")
+                };
                 moved(&*store, &row, &[ticket("R", &format!("B{number}"), 0)]).await
             })
         })
@@ -204,7 +209,7 @@ async fn one_of_many_movers_wins(place: Place) {
     assert_eq!(stored.row.version, 2);
     assert_eq!(
         stored.tickets[0].barcode,
-        format!("B{}", stored.row.remaining.unwrap()),
+        format!("B{}", stored.row.remaining.and_then(Quantity::number).unwrap()),
         "row and tickets move together"
     );
     assert_eq!(store.booking_history("R").await.unwrap().len(), 1);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{Adapter, BoxOffice, CancelOutcome, CancelUnit, Deadline, Ticket};
+use passerelle_contract::{Adapter, BoxOffice, CancelOutcome, CancelUnit, Deadline, Quantity, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -99,7 +99,7 @@ impl Desk {
                         keeper.apply(&Happening::CancelDone, &[], &told).await?;
                     }
                     let places = self.places_left(&keeper, &adapter, began).await;
-                    left = Some(left.map_or(places, |before: u32| before.min(places)));
+                    left = Some(left.map_or(places, |before: Quantity| before.min(places)));
                     keepers.push(keeper);
                     drop(place);
                     continue;
@@ -112,7 +112,7 @@ impl Desk {
             };
             return Ok((answer, keepers));
         }
-        Ok((CancellationAnswer::Cancelled { remaining: left.unwrap_or(0) }, keepers))
+        Ok((CancellationAnswer::Cancelled { remaining: left.unwrap_or(Quantity::Exactly(0)) }, keepers))
     }
 
     /// pass Culture was not told, or too late: it may still count what is void.
@@ -239,9 +239,9 @@ impl Desk {
     }
 
     /// Places left after a cancellation: as the vendor says, else as last known and what was freed.
-    async fn places_left(&self, keeper: &Keeper, adapter: &Arc<dyn Adapter>, began: Instant) -> u32 {
+    async fn places_left(&self, keeper: &Keeper, adapter: &Arc<dyn Adapter>, began: Instant) -> Quantity {
         let booking = keeper.seen().await;
-        let Some(stored) = StoredOrder::read(&booking.row) else { return 0 };
+        let Some(stored) = StoredOrder::read(&booking.row) else { return Quantity::Exactly(0) };
         let order = stored.order(&booking.row, None);
         let deadline = Deadline((began + VENDOR_WITHIN).into_std());
         let asked = match adapter.box_office() {
@@ -255,8 +255,8 @@ impl Desk {
             None => {
                 let row = &booking.row;
                 let known = self.store().date_by_stock(&row.account, row.stock_id, None, None).await.ok().flatten();
-                let before = known.and_then(|sold| sold.date.desired_quantity).or(row.remaining).unwrap_or(0);
-                before.saturating_add(row.quantity)
+                let before = known.map(|sold| Quantity::of(sold.date.desired_quantity)).or(row.remaining);
+                before.unwrap_or(Quantity::Exactly(0)).plus(row.quantity)
             }
         };
         let row = &booking.row;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{Adapter, BookOutcome, BoxOffice, Deadline, Refusal, Sale, Ticket};
+use passerelle_contract::{Adapter, BookOutcome, BoxOffice, Deadline, Quantity, Refusal, Sale, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -174,7 +174,7 @@ impl Desk {
         }
         let now = self.now();
         let adopted = Happening::AdoptedBy(row.reference.clone());
-        let sold = Happening::Sold { remaining: orphan.row.remaining.unwrap_or(0) };
+        let sold = Happening::Sold { remaining: orphan.row.remaining.unwrap_or(Quantity::Exactly(0)) };
         let (Some(from), Some(to)) = (
             super::machine::after(&orphan.row, &adopted, None, true, now),
             super::machine::after(row, &sold, None, true, now),
@@ -296,7 +296,8 @@ fn happening(outcome: BookOutcome, quantity: u32) -> (Happening, Vec<Ticket>, St
     match outcome {
         BookOutcome::Booked(sale) => match unfit(&sale, quantity) {
             None => {
-                let told = format!("sold {} seat(s), {} left", sale.tickets.len(), sale.remaining);
+                let left = sale.remaining.number().map_or_else(|| "no limit".to_owned(), |left| left.to_string());
+                let told = format!("sold {} seat(s), {left} left", sale.tickets.len());
                 (Happening::Sold { remaining: sale.remaining }, sale.tickets, told)
             }
             Some(why) => {
@@ -353,7 +354,7 @@ fn answer(booking: &StoredBooking) -> BookingAnswer {
             }
         }
         BookingState::Refused => match (row.reason_code(), row.remaining) {
-            (Some("NotEnough"), Some(remaining)) => BookingAnswer::NotEnough { remaining },
+            (Some("NotEnough"), Some(Quantity::Exactly(remaining))) => BookingAnswer::NotEnough { remaining },
             (Some("SoldOut" | "ShowGone" | "NoTariff" | "SalesClosed"), _) => BookingAnswer::SoldOut,
             _ => BookingAnswer::Failed,
         },

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use passerelle_contract::{AdapterError, BoxFuture, Class, Journal, Semantics, Ticket};
+use passerelle_contract::{AdapterError, BoxFuture, Class, Journal, Quantity, Semantics, Ticket};
 use tokio::sync::Mutex;
 
 use super::line;
@@ -152,7 +152,7 @@ impl Journal for Keeper {
 }
 
 /// What pass Culture hears of the places left when a vendor has answered in time.
-fn places_told(before: &BookingRow, next: &BookingRow) -> Option<(StoredOrder, u32)> {
+fn places_told(before: &BookingRow, next: &BookingRow) -> Option<(StoredOrder, Quantity)> {
     let answered =
         before.state == BookingState::Calling && matches!(next.state, BookingState::Booked | BookingState::Refused);
     let remaining = next.remaining.filter(|_| answered)?;

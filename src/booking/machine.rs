@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use passerelle_contract::{Refusal, Semantics};
+use passerelle_contract::{Quantity, Refusal, Semantics};
 
 use crate::store::Millis;
 use crate::store::bookings::{BookingRow, BookingState};
@@ -46,7 +46,7 @@ pub enum Happening {
     /// The vendor sold. Places left afterwards.
     Sold {
         /// For beneficiaries, at the vendor.
-        remaining: u32,
+        remaining: Quantity,
     },
     /// The vendor said no.
     Refused(Refusal),
@@ -149,7 +149,7 @@ pub fn after(
         },
         (Calling | Abandoned, H::Refused(refusal)) => {
             let (remaining, why) = told(*refusal);
-            BookingRow { remaining: Some(remaining), ..to(Refused, None, Some(why.to_owned())) }
+            BookingRow { remaining: Some(Quantity::Exactly(remaining)), ..to(Refused, None, Some(why.to_owned())) }
         }
         (Calling | Abandoned, H::NotSold(why)) => to(Refused, None, Some(why.clone())),
         (Calling | Abandoned, H::Unknown { why, sold_some: true }) => {
@@ -335,10 +335,13 @@ mod tests {
 
     #[test]
     fn who_is_first_at_the_deadline_decides() {
-        assert_eq!(state_after(BookingState::Calling, Happening::Sold { remaining: 3 }), Some(BookingState::Booked));
+        assert_eq!(
+            state_after(BookingState::Calling, Happening::Sold { remaining: Quantity::Exactly(3) }),
+            Some(BookingState::Booked)
+        );
         assert_eq!(state_after(BookingState::Booked, Happening::TimeUp), None);
         assert_eq!(
-            state_after(BookingState::Abandoned, Happening::Sold { remaining: 3 }),
+            state_after(BookingState::Abandoned, Happening::Sold { remaining: Quantity::Exactly(3) }),
             Some(BookingState::Releasing)
         );
     }
@@ -373,7 +376,7 @@ mod tests {
 
     fn happenings() -> impl Strategy<Value = Happening> {
         prop_oneof![
-            (0..5_u32).prop_map(|remaining| Happening::Sold { remaining }),
+            (0..5_u32).prop_map(|left| Happening::Sold { remaining: Quantity::of(left.checked_sub(1)) }),
             Just(Happening::Refused(Refusal::SoldOut)),
             Just(Happening::Refused(Refusal::NotEnough { remaining: 1 })),
             Just(Happening::NotSold("X: y".into())),

@@ -1,6 +1,7 @@
 //! `passerelle bookings`: what became of every booking, and what a person decides.
 
 use clap::{Args, Subcommand};
+use passerelle_contract::Quantity;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -125,6 +126,11 @@ async fn list(context: &CliContext, gateway: &Gateway, mut filter: BookingFilter
     }
 }
 
+/// A number, or a word where there is no limit.
+fn places(remaining: Quantity) -> Value {
+    remaining.number().map_or_else(|| Value::from("unlimited"), Value::from)
+}
+
 /// The promised JSON form of a booking. No personal data is stored, so none is here.
 pub(super) fn object(booking: &StoredBooking) -> Value {
     let row = &booking.row;
@@ -134,7 +140,7 @@ pub(super) fn object(booking: &StoredBooking) -> Value {
         "barcodes": booking.tickets.iter().map(|ticket| &ticket.barcode).collect::<Vec<_>>(),
         "seats": booking.tickets.iter().map(|ticket| &ticket.seat).collect::<Vec<_>>(),
         "tickets": booking.tickets.iter().map(|ticket| ticket.state.name()).collect::<Vec<_>>(),
-        "remaining": row.remaining, "needs_human": row.needs_human, "confirmed": row.confirmed, "reason": row.reason,
+        "remaining": row.remaining.map(places), "needs_human": row.needs_human, "confirmed": row.confirmed, "reason": row.reason,
         "created": show(row.created_at), "moved": show(row.moved_at), "due": row.due_at.map(show),
     })
 }

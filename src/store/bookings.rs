@@ -6,7 +6,7 @@
 //! Invariants: a fingerprint has one row; a barcode belongs to one booking of an account for ever; a ticket is never
 //! forgotten.
 
-use passerelle_contract::BoxFuture;
+use passerelle_contract::{BoxFuture, Quantity};
 
 use super::{Millis, Owner, StoreError};
 
@@ -105,7 +105,7 @@ pub struct BookingRow {
     /// What the adapter last wrote before a step that may sell; `None` means that nothing can have been sold.
     pub trace: Option<String>,
     /// Places left as last known after this booking's last move.
-    pub remaining: Option<u32>,
+    pub remaining: Option<Quantity>,
     /// Why it is where it is: a stable code and an English sentence.
     pub reason: Option<String>,
     /// A person must look, whatever the state.
@@ -217,7 +217,7 @@ pub struct PlacesLeft<'a> {
     /// Key of the date.
     pub date: &'a str,
     /// How many.
-    pub remaining: u32,
+    pub remaining: Quantity,
 }
 
 /// Answer to a move.

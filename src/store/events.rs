@@ -6,7 +6,7 @@
 //!
 //! Invariant: a pass never overwrites a quantity that a booking moved after the pass had read the row.
 
-use passerelle_contract::BoxFuture;
+use passerelle_contract::{BoxFuture, Quantity};
 
 use super::{Lease, Millis, StoreError};
 
@@ -114,7 +114,7 @@ pub trait EventStore: Send + Sync {
         connection: &'a str,
         event: &'a str,
         date: &'a str,
-        remaining: u32,
+        remaining: Quantity,
         acknowledged: bool,
         now: Millis,
     ) -> BoxFuture<'a, Result<(), StoreError>>;

@@ -20,7 +20,7 @@ use passerelle::rules::screenings::{CategoryTerms, DateTerms, OrderKeys};
 use passerelle::store::bookings::{BookingFilter, BookingState, StoredBooking};
 use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store};
-use passerelle_contract::{CancelUnit, Cents, Holder, Order, Refusal};
+use passerelle_contract::{CancelUnit, Cents, Holder, Order, Quantity, Refusal};
 use support::{NOW, leased, on_sqlite};
 use theatre::{Finding, Held, Listing, Selling, TestHouse, Theatre, Voiding};
 use tokio::time::Instant;
@@ -198,6 +198,23 @@ fn sold(answer: &BookingAnswer) -> Vec<String> {
 }
 
 #[test]
+fn a_vendor_without_counts_keeps_its_places_without_limit() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, CancelUnit::Sale, true).await;
+        stage.theatre.counts.store(false, Ordering::SeqCst);
+        let answer = stage.book(&request(1, 1)).await;
+        assert!(matches!(answer, BookingAnswer::Sold { remaining: Quantity::Unlimited, .. }), "{answer:?}");
+        assert_eq!(stage.only().await.row.remaining, Some(Quantity::Unlimited));
+        let date = stage.store.dates("cinema").await.unwrap().remove(0);
+        assert_eq!((date.desired_quantity, date.acknowledged_quantity), (None, None));
+        let again = stage.book(&request(1, 1)).await;
+        assert_eq!(again, answer, "the same message, the same answer");
+        let freed = stage.cancel(&sold(&answer)).await;
+        assert_eq!(freed, CancellationAnswer::Cancelled { remaining: Quantity::Unlimited });
+    });
+}
+
+#[test]
 fn a_duo_is_sold_and_freed_and_nothing_happens_twice() {
     on_sqlite(async |place| {
         let stage = Stage::new(&place, CancelUnit::Ticket, true).await;
@@ -205,12 +222,18 @@ fn a_duo_is_sold_and_freed_and_nothing_happens_twice() {
         let barcodes = sold(&first);
         assert_eq!((barcodes.len(), stage.theatre.held()), (2, 2));
         let BookingAnswer::Sold { remaining, .. } = first else { unreachable!() };
-        assert_eq!(remaining, 99_998);
+        assert_eq!(remaining, Quantity::Exactly(99_998));
         // The sweeper asks ticket by ticket, the beneficiary for both at once.
-        assert_eq!(stage.cancel(&barcodes[..1]).await, CancellationAnswer::Cancelled { remaining: 99_999 });
+        assert_eq!(
+            stage.cancel(&barcodes[..1]).await,
+            CancellationAnswer::Cancelled { remaining: Quantity::Exactly(99_999) }
+        );
         assert_eq!(stage.only().await.row.state, BookingState::Booked);
         for _ in 0..2 {
-            assert_eq!(stage.cancel(&barcodes).await, CancellationAnswer::Cancelled { remaining: 100_000 });
+            assert_eq!(
+                stage.cancel(&barcodes).await,
+                CancellationAnswer::Cancelled { remaining: Quantity::Exactly(100_000) }
+            );
         }
         assert_eq!((stage.only().await.row.state, stage.theatre.held()), (BookingState::Cancelled, 0));
         let history = stage.store.booking_history(&stage.only().await.row.reference).await.unwrap();

@@ -14,7 +14,7 @@ use passerelle::passculture::{Client, Settings};
 use passerelle::store::Store;
 use passerelle_contract::{
     Adapter, AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Probe, Refusal, Sale, Semantics, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Probe, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -81,6 +81,8 @@ pub(crate) struct Theatre {
     pub(crate) calls: AtomicU32,
     pub(crate) unit: CancelUnit,
     pub(crate) finds: bool,
+    /// Does it say how many places are left?
+    pub(crate) counts: AtomicBool,
     next: AtomicU32,
 }
 
@@ -97,6 +99,7 @@ impl Theatre {
             calls: AtomicU32::new(0),
             unit,
             finds,
+            counts: AtomicBool::new(true),
             next: AtomicU32::new(1),
         })
     }
@@ -122,8 +125,11 @@ impl Theatre {
             .collect()
     }
 
-    fn left(&self) -> u32 {
-        self.seats.load(Ordering::SeqCst).saturating_sub(u32::try_from(self.held()).unwrap())
+    fn left(&self) -> Quantity {
+        if !self.counts.load(Ordering::SeqCst) {
+            return Quantity::Unlimited;
+        }
+        Quantity::Exactly(self.seats.load(Ordering::SeqCst).saturating_sub(u32::try_from(self.held()).unwrap()))
     }
 }
 
@@ -254,7 +260,11 @@ impl BoxOffice for Theatre {
         })
     }
 
-    fn remaining<'a>(&'a self, _order: &'a Order, _deadline: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(
+        &'a self,
+        _order: &'a Order,
+        _deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         Box::pin(async move { Ok(self.left()) })
     }
 }

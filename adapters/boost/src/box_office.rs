@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Refusal, Sale, Semantics, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 use passerelle_kit::http::{Answer, Verb};
 use passerelle_kit::lenient;
@@ -139,10 +139,11 @@ impl BoxOffice for Boost {
         })
     }
 
-    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         Box::pin(async move {
             let live = self.live(order, deadline).await?;
-            Ok(live.filter(|live| live.price.is_some() && !live.begun).map_or(0, |live| live.left))
+            let left = live.filter(|live| live.price.is_some() && !live.begun).map_or(0, |live| live.left);
+            Ok(Quantity::Exactly(left))
         })
     }
 }
@@ -374,7 +375,7 @@ fn sale_of(order: &Order, answer: &Answer, left: u32) -> Result<Sale, AdapterErr
             vendor: serde_json::to_string(&kept(ticket)).unwrap_or_else(|_| "{}".to_owned()),
         })
         .collect();
-    Ok(Sale { tickets, remaining: left.saturating_sub(order.quantity) })
+    Ok(Sale { tickets, remaining: Quantity::Exactly(left.saturating_sub(order.quantity)) })
 }
 
 /// What became of a sale that was to be cancelled.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Refusal, Sale, Semantics, Starts, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Starts, Suspicion, Ticket,
 };
 use passerelle_kit::http::{Answer, NotAnswered, Verb};
 use passerelle_kit::lenient;
@@ -150,12 +150,12 @@ impl BoxOffice for Cds {
         Box::pin(async move { self.void(tickets, deadline).await })
     }
 
-    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         Box::pin(async move {
             let statics = self.known_statics(For::Booking(deadline)).await?;
             let live = self.live(order, &statics, deadline).await?;
             let open = live.filter(|live| !live.gone && !live.begun && live.voucher.is_some());
-            Ok(open.map_or(0, |live| live.left))
+            Ok(Quantity::Exactly(open.map_or(0, |live| live.left)))
         })
     }
 }
@@ -314,7 +314,7 @@ impl Cds {
         let whole = tickets.len() == transaction.tickets.len();
         let ordered = order.quantity as usize;
         if whole && tickets.len() == ordered {
-            return Ok(Sale { tickets, remaining: left.saturating_sub(order.quantity) });
+            return Ok(Sale { tickets, remaining: Quantity::Exactly(left.saturating_sub(order.quantity)) });
         }
         let why = format!("{} ticket(s) with a barcode for {ordered} seat(s)", tickets.len());
         let error = AdapterError::new(Class::VendorFault, "WrongNumberOfTickets", "sell", why);
@@ -325,7 +325,7 @@ impl Cds {
             |outcome: &CancelOutcome| matches!(outcome, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled);
         let voided = !extra.is_empty() && self.void(&extra, soon).await.iter().all(void);
         match (voided, tickets.is_empty()) {
-            (true, false) => Ok(Sale { tickets, remaining: left.saturating_sub(order.quantity) }),
+            (true, false) => Ok(Sale { tickets, remaining: Quantity::Exactly(left.saturating_sub(order.quantity)) }),
             (true, true) if whole => Err(End::Nothing(error)),
             _ => {
                 tickets.extend(extra);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::{AdapterError, BoxFuture, Cents};
+use crate::{AdapterError, BoxFuture, Cents, Quantity};
 
 /// What the gateway may count on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +141,8 @@ pub struct Ticket {
 pub struct Sale {
     /// Exactly as many as were ordered.
     pub tickets: Vec<Ticket>,
-    /// Places left for beneficiaries after the sale.
-    pub remaining: u32,
+    /// Places left for beneficiaries after the sale; unlimited only where the vendor gives no counts at all.
+    pub remaining: Quantity,
 }
 
 /// What became of a sale.
@@ -249,6 +249,7 @@ pub trait BoxOffice: Send + Sync {
     /// Voids tickets of one sale; one outcome per ticket, in order. Safe to repeat.
     fn cancel<'a>(&'a self, tickets: &'a [Ticket], deadline: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>>;
 
-    /// Places left for beneficiaries at a showtime, now. `Ok(0)` when it is gone.
-    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>>;
+    /// Places left for beneficiaries at a showtime, now. None when it is gone; unlimited where it is on sale and the vendor
+    /// gives no counts.
+    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>>;
 }

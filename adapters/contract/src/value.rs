@@ -145,8 +145,34 @@ impl fmt::Display for Cents {
 pub enum Quantity {
     /// That many copies or places, now.
     Exactly(u32),
-    /// The vendor says that it cannot run out.
+    /// The vendor says that it cannot run out, or gives no counts at all.
     Unlimited,
+}
+
+impl Quantity {
+    /// The number; `None` when there is no limit.
+    #[must_use]
+    pub const fn number(self) -> Option<u32> {
+        match self {
+            Self::Exactly(number) => Some(number),
+            Self::Unlimited => None,
+        }
+    }
+
+    /// That many, or no limit when there is no number.
+    #[must_use]
+    pub fn of(number: Option<u32>) -> Self {
+        number.map_or(Self::Unlimited, Self::Exactly)
+    }
+
+    /// That many more.
+    #[must_use]
+    pub const fn plus(self, more: u32) -> Self {
+        match self {
+            Self::Exactly(number) => Self::Exactly(number.saturating_add(more)),
+            Self::Unlimited => Self::Unlimited,
+        }
+    }
 }
 
 /// Price and quantity on which an item is for sale.

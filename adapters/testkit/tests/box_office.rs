@@ -70,7 +70,7 @@ const CAUGHT: &[(Flaw, &str, &str)] = &[
     (Flaw::SellsAtAnyPrice, "every_refusal_is_named_and_sells_nothing", "another price: 1 seats sold"),
     (Flaw::FindsByCounting, "a_lost_sale_is_never_called_unsold", "NotSold; in truth 2 seats are sold"),
     (Flaw::FindsNothingInTrouble, "a_lost_sale_is_never_called_unsold", "NotSold; in truth 2 seats are sold"),
-    (Flaw::ReadsTroubleAsSoldOut, "remaining_is_the_truth", "is read as Ok(0) places"),
+    (Flaw::ReadsTroubleAsSoldOut, "remaining_is_the_truth", "is read as Ok(Exactly(0)) places"),
     (Flaw::TellsTheStoreWhoBooked, "no_person_and_no_secret_shows_in_outcomes", "zq.zebra@example.com"),
     (Flaw::RepeatsTheToken, "no_person_and_no_secret_shows_in_outcomes", CANARY),
     (Flaw::SwallowsAMissingCollection, "a_pass_that_breaks_off_is_never_complete", "the pass ends with"),

@@ -1,8 +1,9 @@
 //! The answers that pass Culture understands.
 //!
-//! Invariant: an answer that it takes as success always has `remainingQuantity`, since without it the stock becomes
-//! unlimited; and no answer holds a vendor's name, a person or a secret, since it is shown to the beneficiary.
+//! Invariant: an answer that it takes as success always has `remainingQuantity`; it is null, which makes the stock unlimited,
+//! only where the vendor's places are without limit; and no answer holds a vendor's name, a person or a secret, since it is shown to the beneficiary.
 
+use passerelle_contract::Quantity;
 use serde_json::json;
 
 /// Status and body.
@@ -37,7 +38,7 @@ pub enum BookingAnswer {
         /// As many as were asked for.
         tickets: Vec<SoldTicket>,
         /// Places left.
-        remaining: u32,
+        remaining: Quantity,
     },
     /// None left. Also what is said when the show or the sale is over: there is no other word, and it stops further tries.
     SoldOut,
@@ -69,7 +70,7 @@ impl BookingAnswer {
             Self::Sold { tickets, remaining } => {
                 let tickets: Vec<_> =
                     tickets.iter().map(|ticket| json!({ "barcode": ticket.barcode, "seat": ticket.seat })).collect();
-                Reply::of(200, &json!({ "tickets": tickets, "remainingQuantity": remaining }))
+                Reply::of(200, &json!({ "tickets": tickets, "remainingQuantity": remaining.number() }))
             }
             Self::SoldOut => Reply::of(409, &json!({ "error": "sold_out", "remainingQuantity": 0 })),
             Self::NotEnough { remaining } => {
@@ -86,7 +87,7 @@ pub enum CancellationAnswer {
     /// The tickets are void, now or before. `already_cancelled` is never said: with it the booking stays confirmed.
     Cancelled {
         /// Places left.
-        remaining: u32,
+        remaining: Quantity,
     },
     /// No ticket has this barcode.
     Unknown,
@@ -112,7 +113,7 @@ impl CancellationAnswer {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
-            Self::Cancelled { remaining } => Reply::of(200, &json!({ "remainingQuantity": remaining })),
+            Self::Cancelled { remaining } => Reply::of(200, &json!({ "remainingQuantity": remaining.number() })),
             Self::Unknown => Reply::of(404, &json!({ "message": "Unknown barcode" })),
             Self::Refused => Reply::of(403, &json!({ "message": "This ticket cannot be cancelled any more" })),
             Self::Failed => Reply::of(503, &json!({ "message": "Try again later" })),

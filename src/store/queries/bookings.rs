@@ -1,6 +1,6 @@
 //! Bookings, their tickets and their history.
 
-use passerelle_contract::BoxFuture;
+use passerelle_contract::{BoxFuture, Quantity};
 use sqlx::Row as _;
 
 use super::super::{numbers, texts};
@@ -306,7 +306,7 @@ async fn insert(c: &mut Connection, row: &BookingRow) -> Result<bool, StoreError
     .bind(text(&row.order))
     .bind(row.state.name())
     .bind(row.trace.as_deref().map(text))
-    .bind(row.remaining.map(i64::from))
+    .bind(row.remaining.map(stored_places))
     .bind(row.reason.as_deref().map(text))
     .bind(row.needs_human)
     .bind(row.confirmed)
@@ -337,7 +337,7 @@ async fn update(c: &mut Connection, row: &BookingRow) -> Result<bool, StoreError
     .bind(row.version)
     .bind(row.state.name())
     .bind(row.trace.as_deref().map(text))
-    .bind(row.remaining.map(i64::from))
+    .bind(row.remaining.map(stored_places))
     .bind(row.reason.as_deref().map(text))
     .bind(row.needs_human)
     .bind(row.confirmed)
@@ -437,6 +437,17 @@ async fn with_tickets(c: &mut Connection, rows: &[Row]) -> Result<Vec<StoredBook
     Ok(found)
 }
 
+/// How a number without limit is stored: an absent one means that nobody knows.
+const NO_LIMIT: i64 = -1;
+
+fn stored_places(remaining: Quantity) -> i64 {
+    remaining.number().map_or(NO_LIMIT, i64::from)
+}
+
+fn read_places(stored: i64) -> Result<Quantity, StoreError> {
+    if stored == NO_LIMIT { Ok(Quantity::Unlimited) } else { narrow(stored, "remaining").map(Quantity::Exactly) }
+}
+
 fn booking(row: &Row) -> Result<BookingRow, StoreError> {
     let state: String = row.try_get("state")?;
     Ok(BookingRow {
@@ -452,7 +463,7 @@ fn booking(row: &Row) -> Result<BookingRow, StoreError> {
         state: BookingState::named(&state)
             .ok_or_else(|| StoreError::Corrupt(format!("`{state}` is not a state of bookings")))?,
         trace: row.try_get("trace")?,
-        remaining: row.try_get::<Option<i64>, _>("remaining")?.map(|left| narrow(left, "remaining")).transpose()?,
+        remaining: row.try_get::<Option<i64>, _>("remaining")?.map(read_places).transpose()?,
         reason: row.try_get("reason")?,
         needs_human: row.try_get("needs_human")?,
         confirmed: row.try_get("confirmed")?,

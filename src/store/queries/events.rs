@@ -1,6 +1,6 @@
 //! Events and their dates.
 
-use passerelle_contract::BoxFuture;
+use passerelle_contract::{BoxFuture, Quantity};
 use sqlx::Row as _;
 
 use super::{Connection, Engine, Lease, Millis, Row, StoreError, leases, narrow, text};
@@ -56,7 +56,7 @@ impl EventStore for Engine {
         connection: &'a str,
         event: &'a str,
         date: &'a str,
-        remaining: u32,
+        remaining: Quantity,
         acknowledged: bool,
         now: Millis,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -230,7 +230,7 @@ pub(super) async fn touch(
     connection: &str,
     event: &str,
     date: &str,
-    remaining: u32,
+    remaining: Quantity,
     acknowledged: bool,
     now: Millis,
 ) -> Result<(), StoreError> {
@@ -247,7 +247,7 @@ pub(super) async fn touch(
         .bind(connection)
         .bind(event)
         .bind(date)
-        .bind(i64::from(remaining))
+        .bind(remaining.number().map(i64::from))
         .bind(now)
         .execute(c)
         .await?;

@@ -67,6 +67,18 @@ pub trait Harness: Send + Sync {
         Box::pin(async { None })
     }
 
+    /// Does the vendor say how many places are left? One that does not states [`Quantity::Unlimited`] while there is a seat.
+    ///
+    /// [`Quantity::Unlimited`]: passerelle_contract::Quantity::Unlimited
+    fn counts_places(&self) -> bool {
+        true
+    }
+
+    /// Why a whole pass is one call, so that it cannot break off between two.
+    fn one_call_because(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Is this a request that signs in and changes nothing else? Probes may send those, whatever their method.
     fn signs_in(&self, request: &Logged) -> bool {
         let _ = request;

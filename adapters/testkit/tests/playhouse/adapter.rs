@@ -250,7 +250,7 @@ impl Wired {
                 if self.flaw == Flaw::PrintsOneSeatForAll {
                     tickets.iter_mut().for_each(|ticket| ticket.seat = Some("A1".to_owned()));
                 }
-                BookOutcome::Booked(Sale { tickets, remaining: number(&sale["left"]) })
+                BookOutcome::Booked(Sale { tickets, remaining: Quantity::Exactly(number(&sale["left"])) })
             }
             (409, Ok(short)) if short["left"].is_u64() => match too_few(number(&short["left"]), order.quantity) {
                 Some(refusal) => BookOutcome::Refused(refusal),
@@ -353,11 +353,11 @@ impl BoxOffice for Wired {
         })
     }
 
-    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<u32, AdapterError>> {
+    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
         Box::pin(async move {
             match self.show(order, deadline).await {
-                Err(_) if self.flaw == Flaw::ReadsTroubleAsSoldOut => Ok(0),
-                other => Ok(other?.map_or(0, |show| number(&show["left"]))),
+                Err(_) if self.flaw == Flaw::ReadsTroubleAsSoldOut => Ok(Quantity::Exactly(0)),
+                other => Ok(Quantity::Exactly(other?.map_or(0, |show| number(&show["left"])))),
             }
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use passerelle_contract::{
     Adapter, AdapterError, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline, FindOutcome,
-    Holder, Journal, Look, Order, Reference, Sale, Ticket,
+    Holder, Journal, Look, Order, Quantity, Reference, Sale, Ticket,
 };
 
 use super::super::{Harness, Outcome, ensure, garbage};
@@ -179,7 +179,7 @@ impl Stage {
         in_time("find", DECIDE, self.office()?.find(&order, trace, Look::Last, Deadline::after(DECIDE))).await
     }
 
-    pub(super) async fn remaining(&self, order: &Order) -> Result<Result<u32, AdapterError>, String> {
+    pub(super) async fn remaining(&self, order: &Order) -> Result<Result<Quantity, AdapterError>, String> {
         in_time("remaining", DECIDE, self.office()?.remaining(order, Deadline::after(DECIDE))).await
     }
 
