@@ -254,6 +254,7 @@ async fn stock_the_programme(gateway: &Gateway) {
             let terms = DateTerms {
                 starts_at: now + 86_400_000,
                 category: CategoryTerms { label: "PASS CULTURE".into(), price_cents: 600 },
+                in_all: false,
                 order: OrderKeys {
                     film_key: "1".into(),
                     show_key: show.to_string(),

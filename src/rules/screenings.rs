@@ -44,6 +44,8 @@ pub struct Place<'a> {
     pub venue: VenueTerms,
     /// Two seats at once?
     pub duo: bool,
+    /// Are places stated in all, those that are booked included?
+    pub in_all: bool,
     /// Now.
     pub now: Millis,
 }
@@ -87,6 +89,9 @@ pub struct DateTerms {
     pub category: CategoryTerms,
     /// What the vendor needs to sell it.
     pub order: OrderKeys,
+    /// Does its quantity count all places, those that are booked included?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_all: bool,
 }
 
 /// A price category: label and price tell one from another.
@@ -124,7 +129,7 @@ pub struct Wanted {
     pub date_key: String,
     /// The date.
     pub date: DateTerms,
-    /// Places left; `None` means unlimited.
+    /// Places left, or in all ([`DateTerms::in_all`]); `None` means unlimited.
     pub quantity: Option<u32>,
 }
 
@@ -203,6 +208,7 @@ pub fn judge(screening: &Screening, place: &Place<'_>) -> Judgement {
                     tariff_key: places.tariff.key.clone(),
                     title: film.title.clone(),
                 },
+                in_all: place.in_all,
             },
             quantity: match places.remaining {
                 Quantity::Exactly(left) => Some(left.min(MOST_COPIES)),
@@ -334,7 +340,10 @@ mod tests {
     fn judged(screening: &Screening, postal_code: &str) -> Judgement {
         let zone = zones::zone(postal_code);
         let venue = VenueTerms::of(Some(postal_code), None);
-        judge(screening, &Place { adapter: "boost", zone: &zone, venue, duo: true, now: 1_770_000_000_000 })
+        judge(
+            screening,
+            &Place { adapter: "boost", zone: &zone, venue, duo: true, in_all: false, now: 1_770_000_000_000 },
+        )
     }
 
     fn wanted(screening: &Screening) -> Wanted {

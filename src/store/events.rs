@@ -47,7 +47,7 @@ pub struct DateRow {
     pub desired: Option<String>,
     /// What pass Culture has acknowledged, quantity apart.
     pub acknowledged: Option<String>,
-    /// Places left as the vendor has them; `None` means unlimited.
+    /// Places left as the vendor has them, or in all where the content says so; `None` means unlimited.
     pub desired_quantity: Option<u32>,
     /// Places left as pass Culture was last told; `None` means unlimited. Only means something with `acknowledged`.
     pub acknowledged_quantity: Option<u32>,

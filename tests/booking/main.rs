@@ -42,6 +42,7 @@ impl Stage {
         let terms = DateTerms {
             starts_at: NOW,
             category: CategoryTerms { label: "PASS CULTURE".into(), price_cents: 600 },
+            in_all: false,
             order: OrderKeys {
                 film_key: "412".into(),
                 show_key: "70231".into(),
@@ -152,6 +153,7 @@ pub(crate) async fn programme(store: &Arc<dyn Store>, stocks: &[(i64, Order)]) {
             let terms = DateTerms {
                 starts_at: NOW,
                 category: CategoryTerms { label: "PASS CULTURE".into(), price_cents: order.price.0 },
+                in_all: false,
                 order: OrderKeys {
                     film_key: order.film_key.clone(),
                     show_key: order.show_key.clone(),

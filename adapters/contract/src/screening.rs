@@ -71,7 +71,7 @@ pub struct Places {
     pub key: String,
     /// What it costs.
     pub tariff: Tariff,
-    /// Places left for beneficiaries, now.
+    /// Places left for beneficiaries, now; or in all, for a source whose [`crate::Expectations::places_in_all`] says so.
     pub remaining: Quantity,
 }
 

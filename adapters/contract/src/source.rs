@@ -54,6 +54,9 @@ pub struct Expectations {
     pub min_rows: u64,
     /// Complete snapshots in a row that must lack a showtime before it counts as gone. 1 when the source itself makes sure.
     pub gone_after: u32,
+    /// Does the source state how many places a showtime has in all for beneficiaries, rather than how many are left? Those that
+    /// pass Culture has already given away are then taken off by the gateway. For sources that sell nothing themselves.
+    pub places_in_all: bool,
     /// Copies of every reference that the shop keeps for the people who walk in; taken off after duplicates are joined.
     pub keep_back: u32,
 }
@@ -66,6 +69,7 @@ impl Default for Expectations {
             max_withdraw_ratio: None,
             min_rows: 0,
             gone_after: 1,
+            places_in_all: false,
             keep_back: 0,
         }
     }

@@ -51,13 +51,24 @@ pub(super) fn date_step(row: &DateRow, live: bool, now: Millis) -> DateStep {
     }
 }
 
-/// What to send for a changed date; the price category apart, which may have to be made first.
-pub(super) fn date_patch(row: &DateRow, desired: &DateTerms, acknowledged: &DateTerms) -> DatePatch {
+/// Is what to send only known once pass Culture has said how many of its places are booked?
+pub(super) fn needs_booked(row: &DateRow) -> bool {
+    row.desired_quantity.is_some()
+        && row.desired_quantity != row.acknowledged_quantity
+        && read_date(row.desired.as_deref()).is_some_and(|terms| terms.in_all)
+}
+
+/// What to send for a changed date; the price category apart, which may have to be made first. `booked` are the places that
+/// pass Culture has given away: it takes what is left and adds those itself.
+pub(super) fn date_patch(row: &DateRow, desired: &DateTerms, acknowledged: &DateTerms, booked: u32) -> DatePatch {
     let moved = (desired.starts_at != acknowledged.starts_at).then_some(desired.starts_at);
     DatePatch {
         starts_at: moved,
         bookable_until: moved,
-        quantity: (row.desired_quantity != row.acknowledged_quantity).then(|| quantity(row.desired_quantity)),
+        quantity: (row.desired_quantity != row.acknowledged_quantity).then(|| {
+            let taken = if desired.in_all { booked } else { 0 };
+            Quantity::of(row.desired_quantity.map(|places| places.saturating_sub(taken)))
+        }),
         ..DatePatch::default()
     }
 }
@@ -75,27 +86,20 @@ pub(super) fn in_step(row: &DateRow) -> DateRow {
 /// The row with what pass Culture was seen to have.
 pub(super) fn as_read(row: &DateRow, date: &EventDate) -> DateRow {
     let desired = read_date(row.desired.as_deref());
+    let seen = if desired.as_ref().is_some_and(|terms| terms.in_all) { date.total } else { date.remaining() };
     let category = date
         .price_category
         .as_ref()
         .map(|category| CategoryTerms { label: category.label.clone(), price_cents: category.price.0 });
     let acknowledged = match (desired, category) {
         (Some(desired), Some(category)) => {
-            serde_json::to_string(&DateTerms { starts_at: date.starts_at, category, order: desired.order }).ok()
+            serde_json::to_string(&DateTerms { starts_at: date.starts_at, category, ..desired }).ok()
         }
         // Nothing is desired any more; it only matters that something is there.
         (None, _) => row.acknowledged.clone().or_else(|| Some(String::new())),
         (Some(_), None) => None,
     };
-    DateRow {
-        stock_id: Some(date.id),
-        acknowledged,
-        acknowledged_quantity: match date.remaining() {
-            Quantity::Exactly(left) => Some(left),
-            Quantity::Unlimited => None,
-        },
-        ..row.clone()
-    }
+    DateRow { stock_id: Some(date.id), acknowledged, acknowledged_quantity: seen.number(), ..row.clone() }
 }
 
 /// What to send for a changed event, when pass Culture has it; `None` when it is as it should be.
@@ -137,10 +141,6 @@ pub(super) fn category_fields(terms: &EventTerms) -> CategoryFields {
         stage_director: terms.stage_director.clone(),
         ..CategoryFields::default()
     }
-}
-
-pub(super) fn quantity(places: Option<u32>) -> Quantity {
-    places.map_or(Quantity::Unlimited, Quantity::Exactly)
 }
 
 pub(super) fn read_date(text: Option<&str>) -> Option<DateTerms> {

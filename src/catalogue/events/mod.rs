@@ -40,10 +40,11 @@ pub(super) fn place<'a>(
     state: &ConnectionState,
     zone: &'a jiff::tz::TimeZone,
     adapter: &dyn Adapter,
+    expectations: Expectations,
     now: Millis,
 ) -> Place<'a> {
     let venue = VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref());
-    Place { adapter: &connection.adapter, zone, venue, duo: adapter.duo(), now }
+    Place { adapter: &connection.adapter, zone, venue, duo: adapter.duo(), in_all: expectations.places_in_all, now }
 }
 
 /// The clock of the place, by the venue's postal code; mainland France while it is not known.

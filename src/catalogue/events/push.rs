@@ -55,6 +55,8 @@ struct Work {
     /// Known at pass Culture before this push: its dates are looked for before they are made.
     is_new: bool,
     dates: Vec<(DateRow, DateStep)>,
+    /// Places that pass Culture has given away, by date, where that was asked.
+    booked: BTreeMap<String, u32>,
 }
 
 /// What became of one call.
@@ -144,6 +146,7 @@ impl Push<'_> {
                 event: event.clone(),
                 is_new: false,
                 dates,
+                booked: BTreeMap::new(),
             })
         });
         Ok(work.collect())

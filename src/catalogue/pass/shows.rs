@@ -48,7 +48,7 @@ impl Reader<'_> {
         let known = events::known(&self.store.dates(&self.connection.id).await?, began);
         let from = state.cursor.clone().filter(|_| !options.full).map(Cursor);
         let zone = events::zone(state);
-        let place = events::place(self.connection, state, &zone, self.adapter, began);
+        let place = events::place(self.connection, state, &zone, self.adapter, expectations, began);
         let gathered = gather(
             source.pull(Pull { from, known }),
             expectations.max_bad_ratio,

@@ -37,7 +37,11 @@ impl Push<'_> {
         let keys: Vec<String> = work
             .dates
             .iter()
-            .filter(|(_, step)| matches!(step, DateStep::Create | DateStep::Read | DateStep::Withdraw))
+            .filter(|(row, step)| match step {
+                DateStep::Create | DateStep::Read | DateStep::Withdraw => true,
+                DateStep::Change => changes::needs_booked(row),
+                DateStep::Nothing => false,
+            })
             .map(|(row, _)| row.key.clone())
             .collect();
         if keys.is_empty() {
@@ -64,7 +68,8 @@ impl Push<'_> {
         let (mut rows, mut forget, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (row, step) in &mut work.dates {
             match (found.get(row.key.as_str()), *step) {
-                (_, DateStep::Change | DateStep::Nothing) => {}
+                (None, DateStep::Change) if !changes::needs_booked(row) => {}
+                (_, DateStep::Nothing) => {}
                 (Some(date), DateStep::Withdraw) => {
                     *row = as_read(row, date);
                     // Bookings that we know nothing of count too.
@@ -77,13 +82,14 @@ impl Push<'_> {
                     forget.push((row.event.clone(), row.key.clone()));
                     *step = DateStep::Nothing;
                 }
-                (Some(date), DateStep::Create | DateStep::Read) => {
+                (Some(date), DateStep::Create | DateStep::Read | DateStep::Change) => {
+                    work.booked.insert(row.key.clone(), date.booked);
                     *row = as_read(row, date);
                     *step = date_step(row, true, now);
                     rows.push(row.clone());
                 }
                 (None, DateStep::Create) => {}
-                (None, DateStep::Read) => {
+                (None, DateStep::Read | DateStep::Change) => {
                     gone.extend(row.stock_id);
                     *row = DateRow { stock_id: None, acknowledged: None, ..row.clone() };
                     *step = DateStep::Create;
@@ -205,7 +211,8 @@ impl Push<'_> {
             let (DateStep::Change, (Some(desired), Some(before)), Some(stock)) = (*step, terms, row.stock_id) else {
                 continue;
             };
-            let mut patch = date_patch(row, &desired, &before);
+            let booked = work.booked.get(&row.key).copied().unwrap_or(0);
+            let mut patch = date_patch(row, &desired, &before, booked);
             if desired.category != before.category {
                 match find(categories, &desired.category) {
                     Some(id) => patch.price_category_id = Some(id),
@@ -245,7 +252,7 @@ impl Push<'_> {
                     starts_at: desired.starts_at,
                     bookable_until: desired.starts_at,
                     price_category_id,
-                    quantity: changes::quantity(row.desired_quantity),
+                    quantity: Quantity::of(row.desired_quantity),
                 }),
                 None => {
                     row.refused = Some(TOO_MANY_CATEGORIES.to_owned());
