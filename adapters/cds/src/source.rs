@@ -6,20 +6,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::stream;
 use passerelle_contract::{
     AdapterError, Completeness, DataError, DataProblem, End, Expectations, Page, PageStream, Position, Pull, Row,
     Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
+use passerelle_kit::pass::{pages, whole};
 use serde_json::value::RawValue;
 
 use crate::client::{Cds, For};
 use crate::facts::{self, Catalogue, Says};
 use crate::wire;
-
-/// Rows of one page.
-const PAGE: usize = 5_000;
 
 /// Showtimes of one cinema.
 pub(crate) struct Shows {
@@ -74,16 +71,7 @@ impl Shows {
         // An empty list is normal now and then, and says nothing.
         let completeness = if empty { Completeness::Partial } else { Completeness::Snapshot };
         let end = End { completeness, cursor: None, observed_at: None, warnings };
-        let mut pages: Vec<Page<Screening>> = Vec::new();
-        let mut rows = rows.into_iter().map(|(_, row)| row).peekable();
-        while rows.peek().is_some() {
-            pages.push(Page { rows: rows.by_ref().take(PAGE).collect(), notes: Vec::new(), end: None });
-        }
-        match pages.last_mut() {
-            Some(last) => last.end = Some(end),
-            None => pages.push(Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }),
-        }
-        Ok(pages)
+        Ok(pages(rows.into_iter().map(|(_, row)| row), end))
     }
 
     async fn films(&self, who: For<'_>) -> Result<HashMap<i64, Arc<passerelle_contract::Film>>, AdapterError> {
@@ -111,22 +99,7 @@ impl Shows {
 
 impl Source<Screening> for Shows {
     fn pull(&self, _ask: Pull) -> PageStream<'_, Screening> {
-        enum Step {
-            Read,
-            Give(std::vec::IntoIter<Page<Screening>>),
-            Over,
-        }
-        Box::pin(stream::unfold(Step::Read, move |step| async move {
-            let mut pages = match step {
-                Step::Read => match self.read().await {
-                    Ok(pages) => pages.into_iter(),
-                    Err(error) => return Some((Err(error), Step::Over)),
-                },
-                Step::Give(pages) => pages,
-                Step::Over => return None,
-            };
-            pages.next().map(|page| (Ok(page), Step::Give(pages)))
-        }))
+        whole(self.read())
     }
 
     fn expectations(&self) -> Expectations {
