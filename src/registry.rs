@@ -13,6 +13,7 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_stock_api::PUSH_DESCRIPTOR,
     passerelle_boost::DESCRIPTOR,
     passerelle_cds::DESCRIPTOR,
+    passerelle_allocine::DESCRIPTOR,
 ];
 
 /// The adapter with this id.
@@ -42,6 +43,7 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("stock-api", |address| Box::pin(stock_api(address))),
     ("boost", |address| Box::pin(boost(address))),
     ("cds", |address| Box::pin(cds(address))),
+    ("allocine", |address| Box::pin(allocine(address))),
 ];
 
 /// The cinema of the demonstration.
@@ -80,6 +82,19 @@ async fn cds(address: SocketAddr) -> std::io::Result<Simulated> {
         simulator.base_url()
     );
     let secret = Some(("api_token", API_TOKEN));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn allocine(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_allocine::simulator::{API_KEY, AllocineSimulator, THEATER};
+    let simulator = AllocineSimulator::listen(address).await?;
+    let settings = json!({ "base_url": simulator.base_url(), "theater_id": THEATER, "price_cents": 650 });
+    let hint = format!(
+        "base_url = \"{}\", theater_id = \"{THEATER}\", price_cents = 650, and {API_KEY} as its api_key; \
+         GET and PUT /_sim/programme tell and set what it lists",
+        simulator.base_url()
+    );
+    let secret = Some(("api_key", API_KEY));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 
