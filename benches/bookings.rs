@@ -283,7 +283,7 @@ struct Bench {
 }
 
 impl House for Bench {
-    fn adapter<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
         Box::pin(async move { Ok(Arc::clone(&self.adapter) as Arc<dyn Adapter>) })
     }
 

@@ -74,7 +74,8 @@ impl Desk {
         let (mut left, mut keepers) = (None, Vec::new());
         for booking in bookings {
             let connection = booking.row.connection.clone();
-            let adapter = match self.inner.house.adapter(&connection).await {
+            let date = StoredOrder::read(&booking.row).map(|order| order.date).unwrap_or_default();
+            let adapter = match self.inner.house.adapter(&connection, &date).await {
                 Ok(adapter) if adapter.box_office().is_some() => adapter,
                 Ok(_) | Err(_) => {
                     tracing::error!(connection, "a cancellation for a connection that does not work");

@@ -111,7 +111,7 @@ impl Desk {
             tracing::warn!(connection = sold.connection, "too many bookings under way; one more is refused");
             return Ok(Prepared::Answer(BookingAnswer::Failed));
         };
-        let adapter = match self.inner.house.adapter(&sold.connection).await {
+        let adapter = match self.inner.house.adapter(&sold.connection, &sold.date.key).await {
             Ok(adapter) if adapter.box_office().is_some() => adapter,
             Ok(_) => return Ok(Prepared::Answer(BookingAnswer::SoldOut)),
             Err(why) => {

@@ -47,8 +47,9 @@ const PLACES: usize = 512;
 
 /// What the desk needs of the house around it.
 pub trait House: Send + Sync {
-    /// The adapter of a connection, shared with everybody who uses that connection in this process.
-    fn adapter<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>>;
+    /// The adapter of a connection, shared with everybody who uses that connection in this process. `date` is the key of what is
+    /// sold: an adapter that did not state it is never given, since its numbers mean something else.
+    fn adapter<'a>(&'a self, connection: &'a str, date: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>>;
 
     /// The client of a pass Culture account.
     ///

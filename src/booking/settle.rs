@@ -146,7 +146,8 @@ impl Desk {
     /// One step of one booking; `None` when nothing was done.
     async fn settle_one(&self, booking: StoredBooking) -> Result<Option<StoredBooking>, StoreError> {
         let connection = booking.row.connection.clone();
-        let adapter = self.inner.house.adapter(&connection).await;
+        let date = StoredOrder::read(&booking.row).map(|order| order.date).unwrap_or_default();
+        let adapter = self.inner.house.adapter(&connection, &date).await;
         let (keeper, adapter) = match adapter {
             Ok(adapter) => (self.keeper(booking, &adapter), Ok(adapter)),
             Err(why) => (Keeper::new(Arc::clone(&self.inner.store), booking, None, self.inner.now), Err(why)),

@@ -14,6 +14,7 @@ use super::{Gateway, adapter};
 use crate::booking::{Desk, House};
 use crate::config::Problem;
 use crate::passculture::Client;
+use crate::rules::screenings::adapter_of;
 use crate::store::ConnectionRecord;
 
 /// An adapter is made anew after this time: a secret that was changed in its file is read then.
@@ -104,13 +105,21 @@ impl Gateway {
 }
 
 impl House for Gateway {
-    fn adapter<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, connection: &'a str, date: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
         Box::pin(async move {
             let record = match self.store.connection(connection).await {
                 Ok(Some(record)) => record,
                 Ok(None) => return Err(format!("there is no connection `{connection}` any more")),
                 Err(error) => return Err(error.to_string()),
             };
+            // The numbers of one vendor mean something else at another.
+            let stated_by = adapter_of(date);
+            if stated_by != record.adapter {
+                return Err(format!(
+                    "`{connection}` is a {} connection now, and this show was stated by {stated_by}; ask the venue",
+                    record.adapter
+                ));
+            }
             Self::adapter(self, &record)
                 .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })

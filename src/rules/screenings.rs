@@ -14,6 +14,7 @@ use passerelle_contract::{Film, Format, Quantity, Screening, Severity, Starts, T
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::films::FilmIdentity;
 use super::products::{MOST_COPIES, Reason, VenueTerms};
 use super::zones;
 use crate::clock::Millis;
@@ -44,6 +45,8 @@ pub struct Place<'a> {
     pub venue: VenueTerms,
     /// Two seats at once?
     pub duo: bool,
+    /// Are its seats sold through the gateway? An offer can never change from one to the other.
+    pub ticketed: bool,
     /// Are places stated in all, those that are booked included?
     pub in_all: bool,
     /// Now.
@@ -69,6 +72,12 @@ pub struct EventTerms {
     pub duo: bool,
     /// Where its picture is fetched.
     pub poster: Option<PosterTerms>,
+    /// Are its seats sold through the gateway?
+    #[serde(default)]
+    pub ticketed: bool,
+    /// Which film it is; pass Culture is not told.
+    #[serde(default)]
+    pub film: FilmIdentity,
 }
 
 /// As [`passerelle_contract::Poster`].
@@ -176,7 +185,7 @@ const NO_TARIFF: Reason = Reason {
 #[must_use]
 pub fn judge(screening: &Screening, place: &Place<'_>) -> Judgement {
     let Screening { film, showtime, at: _ } = screening;
-    let Some(event) = event_terms(film, place.duo) else { return Judgement::Reject(&NO_TITLE) };
+    let Some(event) = event_terms(film, place) else { return Judgement::Reject(&NO_TITLE) };
     let Some(starts_at) = begins(showtime.starts, place.zone) else { return Judgement::Reject(&NO_SUCH_TIME) };
     if starts_at <= place.now {
         return Judgement::Over;
@@ -232,7 +241,7 @@ fn begins(starts: Starts, zone: &TimeZone) -> Option<Millis> {
     }
 }
 
-fn event_terms(film: &Film, duo: bool) -> Option<EventTerms> {
+fn event_terms(film: &Film, place: &Place<'_>) -> Option<EventTerms> {
     let title = without_ean(film.title.trim());
     if title.is_empty() {
         return None;
@@ -251,7 +260,9 @@ fn event_terms(film: &Film, duo: bool) -> Option<EventTerms> {
         duration_minutes: film.duration_minutes.filter(|minutes| (1..=LONGEST_MINUTES).contains(minutes)),
         visa: written(&film.visa).filter(|visa| visa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))),
         stage_director: written(&film.director),
-        duo,
+        duo: place.duo,
+        ticketed: place.ticketed,
+        film: FilmIdentity::of(film),
         poster: film
             .poster
             .as_ref()
@@ -309,6 +320,12 @@ fn key(adapter: &str, kind: &str, vendor_key: &str) -> String {
     format!("{head}~{}", fingerprint.get(..24).unwrap_or_default())
 }
 
+/// The adapter that stated what has this key.
+#[must_use]
+pub fn adapter_of(key: &str) -> &str {
+    key.split(':').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -342,7 +359,15 @@ mod tests {
         let venue = VenueTerms::of(Some(postal_code), None);
         judge(
             screening,
-            &Place { adapter: "boost", zone: &zone, venue, duo: true, in_all: false, now: 1_770_000_000_000 },
+            &Place {
+                adapter: "boost",
+                zone: &zone,
+                venue,
+                duo: true,
+                ticketed: true,
+                in_all: false,
+                now: 1_770_000_000_000,
+            },
         )
     }
 

@@ -26,7 +26,7 @@ struct Real {
 }
 
 impl House for Real {
-    fn adapter<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
         Box::pin(async move { Ok(Arc::clone(&self.adapter)) })
     }
 

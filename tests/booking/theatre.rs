@@ -350,7 +350,7 @@ impl TestHouse {
 }
 
 impl House for TestHouse {
-    fn adapter<'a>(&'a self, _connection: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, _connection: &'a str, _date: &'a str) -> BoxFuture<'a, Result<Arc<dyn Adapter>, String>> {
         Box::pin(async move { Ok(Arc::clone(&self.theatre) as Arc<dyn Adapter>) })
     }
 

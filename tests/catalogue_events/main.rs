@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod films;
 mod listings;
 mod stage;
 #[path = "../support/mod.rs"]

@@ -89,7 +89,7 @@ impl BoxOffice for Cinema {
 }
 
 pub(crate) fn film(key: &str) -> Film {
-    Film { key: key.into(), title: format!("Le Phare {key}"), visa: Some("150123".into()), ..Film::default() }
+    Film { key: key.into(), title: format!("Le Phare {key}"), visa: Some(format!("150{key}")), ..Film::default() }
 }
 
 pub(crate) fn show(film: &Film, key: &str, in_hours: u64, price: u32, left: u32) -> Screening {

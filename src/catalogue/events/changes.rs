@@ -130,6 +130,8 @@ pub(super) fn terms_of(event: &Event, desired: &EventTerms) -> EventTerms {
         stage_director: event.category.stage_director.clone(),
         duo: event.duo,
         poster: desired.poster.clone(),
+        ticketed: desired.ticketed,
+        film: desired.film.clone(),
     }
 }
 

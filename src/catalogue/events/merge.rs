@@ -10,7 +10,7 @@ use passerelle_contract::Completeness;
 use super::gather::{Gathered, WantedDate};
 use super::terms;
 use crate::catalogue::plan::Tally;
-use crate::rules::screenings::EventTerms;
+use crate::rules::screenings::{EventTerms, adapter_of};
 use crate::store::Millis;
 use crate::store::events::{DateRow, EventRow};
 
@@ -26,7 +26,9 @@ pub(in crate::catalogue) struct Ledger {
 
 /// When and how strictly a pass is judged.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::catalogue) struct Circumstances {
+pub(in crate::catalogue) struct Circumstances<'a> {
+    /// The connection's adapter: what another one stated before it is gone for certain.
+    pub(in crate::catalogue) adapter: &'a str,
     /// When the pass began to read.
     pub(in crate::catalogue) began: Millis,
     /// Complete snapshots in a row that must lack a date.
@@ -51,7 +53,7 @@ pub(in crate::catalogue) struct Merged {
 }
 
 /// Compares.
-pub(in crate::catalogue) fn merge(ledger: &Ledger, gathered: &Gathered, when: Circumstances) -> Merged {
+pub(in crate::catalogue) fn merge(ledger: &Ledger, gathered: &Gathered, when: Circumstances<'_>) -> Merged {
     let mut merged = Merged::default();
     let mut wanted: BTreeMap<(&str, &str), &WantedDate> =
         gathered.dates.iter().map(|((event, key), date)| ((event.as_str(), key.as_str()), date)).collect();
@@ -93,7 +95,7 @@ fn merge_events(
     ledger: &Ledger,
     gathered: &Gathered,
     left_dates: &BTreeMap<&str, usize>,
-    when: Circumstances,
+    when: Circumstances<'_>,
     merged: &mut Merged,
 ) {
     let mut wanted: BTreeMap<&str, &EventTerms> =
@@ -127,7 +129,7 @@ fn merge_events(
 
 impl Tally {
     /// A date that is known and stated.
-    fn stated(&mut self, row: &DateRow, date: &WantedDate, when: Circumstances) -> Option<DateRow> {
+    fn stated(&mut self, row: &DateRow, date: &WantedDate, when: Circumstances<'_>) -> Option<DateRow> {
         let was_live = is_live(row, when.began);
         self.live += u64::from(was_live);
         let desired = serde_json::to_string(&date.terms).ok();
@@ -157,7 +159,7 @@ impl Tally {
     }
 
     /// A date to come that is known and not stated.
-    fn unstated(&mut self, row: &DateRow, gathered: &Gathered, when: Circumstances) -> Option<DateRow> {
+    fn unstated(&mut self, row: &DateRow, gathered: &Gathered, when: Circumstances<'_>) -> Option<DateRow> {
         let was_live = is_live(row, when.began);
         self.live += u64::from(was_live);
         let mentioned = terms(row).is_some_and(|terms| {
@@ -168,7 +170,8 @@ impl Tally {
             return None;
         }
         let absent = row.absent.saturating_add(1);
-        if absent < when.gone_after {
+        let gone_after = if adapter_of(&row.key) == when.adapter { when.gone_after } else { 1 };
+        if absent < gone_after {
             self.unchanged += 1;
             return Some(DateRow { absent, ..row.clone() });
         }

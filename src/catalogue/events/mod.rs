@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! gather    pages of facts → rules → what is wanted, by event and date; rows that stay behind
+//! films     one offer for one film, under whatever keys systems state it. Pure
 //! merge     what is wanted against the ledger: rows to write, and a tally for the guard. Pure
 //! push      the ledger's rows → pass Culture: events, price categories, dates
 //! changes   what one row still lacks at pass Culture. Pure
@@ -14,11 +15,13 @@
 //! withdraws.
 
 mod changes;
+mod films;
 mod gather;
 mod merge;
 mod pictures;
 mod push;
 
+pub(super) use films::unite;
 pub(super) use gather::{Gathered, gather};
 pub(super) use merge::{Circumstances, Ledger, Merged, merge};
 pub(super) use push::Push;
@@ -44,7 +47,15 @@ pub(super) fn place<'a>(
     now: Millis,
 ) -> Place<'a> {
     let venue = VenueTerms::of(state.postal_code.as_deref(), connection.siret.as_deref());
-    Place { adapter: &connection.adapter, zone, venue, duo: adapter.duo(), in_all: expectations.places_in_all, now }
+    Place {
+        adapter: &connection.adapter,
+        zone,
+        venue,
+        duo: adapter.duo(),
+        ticketed: adapter.box_office().is_some(),
+        in_all: expectations.places_in_all,
+        now,
+    }
 }
 
 /// The clock of the place, by the venue's postal code; mainland France while it is not known.

@@ -49,7 +49,7 @@ impl Reader<'_> {
         let from = state.cursor.clone().filter(|_| !options.full).map(Cursor);
         let zone = events::zone(state);
         let place = events::place(self.connection, state, &zone, self.adapter, expectations, began);
-        let gathered = gather(
+        let mut gathered = gather(
             source.pull(Pull { from, known }),
             expectations.max_bad_ratio,
             &place,
@@ -64,8 +64,13 @@ impl Reader<'_> {
             events: self.store.events(&self.connection.id).await?,
             dates: self.store.dates(&self.connection.id).await?,
         };
+        events::unite(&ledger.events, &mut gathered);
         let gone_after = events::gone_after(self.adapter, expectations);
-        let merged = merge(&ledger, &gathered, Circumstances { began, gone_after, full: options.full });
+        let merged = merge(
+            &ledger,
+            &gathered,
+            Circumstances { adapter: &self.connection.adapter, began, gone_after, full: options.full },
+        );
         add(&mut report.summary, (gathered.read, gathered.kept), &merged.tally, quarantine);
         report.notices.extend(gathered.warnings.iter().cloned());
         let judged =
