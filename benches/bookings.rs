@@ -223,6 +223,7 @@ async fn fresh_database(url: &str) -> String {
 async fn stock_the_programme(gateway: &Gateway) {
     let record = ConnectionRecord {
         id: "bench".into(),
+        chain: None,
         adapter: "csv".into(),
         account: "default".into(),
         venue: Some(535),

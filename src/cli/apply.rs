@@ -7,7 +7,8 @@ use clap::Args;
 use url::Url;
 
 use super::{CliContext, CliError, FAILED};
-use crate::config::load_connections;
+use crate::config::{Declared, load_connections};
+use crate::gateway::chains::{Found, Matched};
 use crate::gateway::{Gateway, Registered};
 use crate::store::Applied;
 
@@ -26,14 +27,14 @@ impl Apply {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let config = context.load()?;
         let accounts: Vec<String> = config.accounts.keys().cloned().collect();
-        let mut connections = Vec::new();
+        let mut declared = Declared::default();
         if self.files.is_empty() {
-            connections.extend(config.connections.iter().cloned());
+            declared.extend(config.declared.clone());
         }
         let mut problems = Vec::new();
         for file in &self.files {
             match load_connections(file, &accounts) {
-                Ok(found) => connections.extend(found),
+                Ok(found) => declared.extend(found),
                 Err(found) => problems.extend(found),
             }
         }
@@ -41,7 +42,8 @@ impl Apply {
             return Err(CliError::Configuration(problems));
         }
         let gateway = Gateway::open(&config, "apply").await?;
-        for (id, applied) in gateway.apply(&connections).await? {
+        let asked = discover(context, &gateway, &mut declared).await?;
+        for (id, applied) in gateway.apply(&declared.connections).await? {
             let (what, fields) = match applied {
                 Applied::Created => ("created", Vec::new()),
                 Applied::Changed(fields) => ("changed", fields),
@@ -53,11 +55,48 @@ impl Apply {
             let detail = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
             context.output.text(format!("{id}  {what}{detail}"));
         }
-        match &config.server.public_url {
-            Some(public_url) => register(context, &gateway, public_url).await,
-            None => Ok(0),
+        let registered = match &config.server.public_url {
+            Some(public_url) => register(context, &gateway, public_url).await?,
+            None => 0,
+        };
+        Ok(asked.max(registered))
+    }
+}
+
+/// Adds the sites that chains' vendors tell of. A vendor that cannot be asked stops nothing: what is connected goes on.
+async fn discover(context: &CliContext, gateway: &Gateway, declared: &mut Declared) -> Result<u8, CliError> {
+    let mut exit = 0;
+    for chain in &declared.discoveries {
+        let id = &chain.template.id;
+        match gateway.discover(chain).await? {
+            Ok(found) => {
+                for one in found {
+                    tell_site(context, id, &one);
+                    if let Matched::Connected(record) = one.matched {
+                        declared.connections.push(*record);
+                    }
+                }
+            }
+            Err(why) => {
+                exit = FAILED;
+                context
+                    .output
+                    .json(&serde_json::json!({ "event": "discovery", "chain": id, "result": "failed", "detail": why }));
+                context.output.text(format!("sites of chain {id}  not known: {why}"));
+            }
         }
     }
+    Ok(exit)
+}
+
+fn tell_site(context: &CliContext, chain: &str, found: &Found) {
+    let (site, hint) = (&found.site, found.hint());
+    context.output.json(&serde_json::json!({
+        "event": "site", "chain": chain, "site": site.id, "name": site.name, "siret": site.siret,
+        "result": found.result(), "hint": hint,
+    }));
+    let tail = if hint.is_empty() { String::new() } else { format!(": {hint}") };
+    context.output.text(format!("site {} of {chain} ({})  {}{tail}", site.id, site.name, found.result()));
 }
 
 /// Tells pass Culture where to send its messages.

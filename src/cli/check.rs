@@ -12,20 +12,17 @@ use crate::store::ProbeRecord;
 /// Asks pass Culture and the connections' vendors; exit 0 healthy, 1 degraded, 2 failing, 3 unknown.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Connection ids; all of them without one.
+    /// Ids of connections, or of chains for all their sites; everything without one.
     ids: Vec<String>,
 }
 
 impl Check {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let (_, gateway) = context.open("check").await?;
-        let mut connections = Vec::new();
-        if self.ids.is_empty() {
-            connections = gateway.store.connections().await?;
-        }
-        for id in &self.ids {
-            connections.push(gateway.connection(id).await?);
-        }
+        let connections = match self.ids.as_slice() {
+            [] => gateway.store.connections().await?,
+            ids => gateway.named(ids).await?,
+        };
         let mut accounts: BTreeSet<String> = connections.iter().map(|connection| connection.account.clone()).collect();
         if self.ids.is_empty() {
             accounts.extend(gateway.accounts.keys().cloned());
@@ -37,9 +34,15 @@ impl Check {
             let records = health::check_account(&gateway, &account, &served).await?;
             worst = worst.max(tell(context, &records, (gateway.now)()));
         }
+        let mut chains = health::Chains::default();
         for connection in &connections {
             let records = health::check_connection(&gateway, connection).await?;
             worst = worst.max(tell(context, &records, (gateway.now)()));
+            chains.add(connection, health::worst(&records));
+        }
+        for chain in chains.all() {
+            context.output.json(&chain.object());
+            context.output.text(chain.sentence());
         }
         Ok(worst.exit_code())
     }

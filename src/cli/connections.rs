@@ -1,5 +1,6 @@
 //! `passerelle connections`: what is connected, and the three things that can be done to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -55,27 +56,66 @@ impl Connections {
     }
 }
 
+/// A connection with what is known of it.
+struct Known {
+    connection: ConnectionRecord,
+    state: ConnectionState,
+    held: bool,
+}
+
+impl Known {
+    const fn condition(&self) -> &'static str {
+        condition(&self.connection, &self.state, self.held)
+    }
+}
+
+/// Those that stand alone first, then chain by chain.
 async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
     let now = (gateway.now)();
-    let mut rows = Vec::new();
+    let mut groups: BTreeMap<Option<String>, Vec<Known>> = BTreeMap::new();
     for connection in gateway.store.connections().await? {
         let state = gateway.store.state(&connection.id).await?;
         let held = gateway.store.held(&connection.id).await?.is_some();
-        context.output.json(&connection_object(&connection, &state, held));
-        rows.push(vec![
-            connection.id.clone(),
-            connection.adapter.clone(),
-            venue(&connection, &state),
-            condition(&connection, &state, held).to_owned(),
-            state.last_success_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now))),
-            state.last_error.unwrap_or_default(),
-        ]);
+        groups.entry(connection.chain.clone()).or_default().push(Known { connection, state, held });
+    }
+    let mut rows = Vec::new();
+    for (chain, group) in &groups {
+        if let Some(chain) = chain {
+            rows.push(chain_row(context, chain, group));
+        }
+        let indent = if chain.is_some() { "  " } else { "" };
+        for known in group {
+            let Known { connection, state, held } = known;
+            context.output.json(&connection_object(connection, state, *held));
+            rows.push(vec![
+                format!("{indent}{}", connection.id),
+                connection.adapter.clone(),
+                venue(connection, state),
+                known.condition().to_owned(),
+                state.last_success_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now))),
+                state.last_error.clone().unwrap_or_default(),
+            ]);
+        }
     }
     if rows.is_empty() {
         context.output.say("no connection yet; put a [[connection]] into the configuration file");
     }
     context.output.table(&["CONNECTION", "ADAPTER", "VENUE", "STATE", "LAST SUCCESS", "LAST ERROR"], rows);
     Ok(0)
+}
+
+/// How many sites of a chain are in which state.
+fn chain_row(context: &CliContext, chain: &str, sites: &[Known]) -> Vec<String> {
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for site in sites {
+        *states.entry(site.condition()).or_default() += 1;
+    }
+    context
+        .output
+        .json(&serde_json::json!({ "event": "chain", "chain": chain, "connections": sites.len(), "states": states }));
+    let told: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let adapter = sites.first().map(|site| site.connection.adapter.clone()).unwrap_or_default();
+    vec![chain.to_owned(), adapter, format!("{} sites", sites.len()), told.join(", "), String::new(), String::new()]
 }
 
 fn venue(connection: &ConnectionRecord, state: &ConnectionState) -> String {

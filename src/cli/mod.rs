@@ -151,7 +151,7 @@ impl CliContext {
     async fn open(&self, purpose: &str) -> Result<(Config, Gateway), CliError> {
         let config = self.load()?;
         let gateway = Gateway::open(&config, purpose).await?;
-        gateway.apply(&config.connections).await?;
+        gateway.apply(&config.declared.connections).await?;
         Ok((config, gateway))
     }
 }

@@ -17,7 +17,7 @@ const WAIT_FOR_LEASE: Duration = Duration::from_secs(60);
 /// Shows what a sync would change; sends nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Connection ids.
+    /// Ids of connections, or of chains for all their sites.
     #[arg(required = true)]
     ids: Vec<String>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 /// Pulls once and pushes until settled.
 #[derive(Debug, Args)]
 pub(crate) struct Sync {
-    /// Connection ids.
+    /// Ids of connections, or of chains for all their sites.
     #[arg(required = true)]
     ids: Vec<String>,
     /// Read everything, not only what changed, and ask again about what pass Culture refused.
@@ -39,7 +39,7 @@ pub(crate) struct Sync {
 /// Only drives pass Culture to the desired state.
 #[derive(Debug, Args)]
 pub(crate) struct Push {
-    /// Connection ids.
+    /// Ids of connections, or of chains for all their sites.
     #[arg(required = true)]
     ids: Vec<String>,
 }
@@ -86,12 +86,10 @@ async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, Cli
             Work::Push => "push",
         })
         .await?;
-    for id in ids {
-        gateway.connection(id).await?;
-    }
+    let named = gateway.named(ids).await?;
     let mut worst = 0;
-    for id in ids {
-        let code = one(context, &gateway, id, work).await.unwrap_or_else(|error| {
+    for connection in &named {
+        let code = one(context, &gateway, &connection.id, work).await.unwrap_or_else(|error| {
             context.output.error(&error);
             error.exit_code()
         });

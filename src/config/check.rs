@@ -6,8 +6,9 @@ use std::path::Path;
 
 use url::Url;
 
+use super::chains::{Discovery, expand};
 use super::written::{WrittenConnection, WrittenPassCulture, default_listen};
-use super::{Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, Problem, Server, Written};
+use super::{Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, Declared, Problem, Server, Written};
 use crate::rules::siret;
 use crate::store::ConnectionRecord;
 
@@ -31,17 +32,15 @@ pub fn check(written: Written, base_dir: &Path) -> Result<Config, Vec<Problem>> 
     let server = server(written.server, &mut problems);
     let accounts = written.passculture.map(|account| accounts(account, &mut problems)).unwrap_or_default();
     let names: Vec<String> = accounts.keys().cloned().collect();
-    let connections = match check_connection_ids(written.connection, base_dir, &names, allow_private) {
-        Ok(connections) => connections,
+    let declared = match check_connections(written.connection, base_dir, &names, allow_private) {
+        Ok(declared) => declared,
         Err(found) => {
             problems.extend(found);
-            Vec::new()
+            Declared::default()
         }
     };
     match (problems.is_empty(), server) {
-        (true, Some(server)) => {
-            Ok(Config { store_url, base_dir: base_dir.to_path_buf(), server, accounts, connections })
-        }
+        (true, Some(server)) => Ok(Config { store_url, base_dir: base_dir.to_path_buf(), server, accounts, declared }),
         _ => Err(problems),
     }
 }
@@ -148,19 +147,19 @@ fn root_url(written: &str, place: &str, problems: &mut Vec<Problem>) -> Option<U
     Some(url)
 }
 
-/// Checks connections on their own: ids, venue, account, interval. Adapters check their own settings later.
+/// Checks connections on their own: ids, venue, account, interval, and the sites of chains. Adapters check their own settings later.
 ///
 /// # Errors
 /// All problems of all connections.
-pub fn check_connection_ids(
+pub fn check_connections(
     written: Vec<WrittenConnection>,
     base_dir: &Path,
     accounts: &[String],
     allow_private: bool,
-) -> Result<Vec<ConnectionRecord>, Vec<Problem>> {
+) -> Result<Declared, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut records = Vec::with_capacity(written.len());
+    let mut declared = Declared::default();
     for (index, connection) in written.into_iter().enumerate() {
         let place = if connection.id.is_empty() {
             format!("connection[{index}]")
@@ -178,13 +177,22 @@ pub fn check_connection_ids(
                 format!("`{account}` is not declared; known accounts: {}", accounts.join(", ")),
             ));
         }
-        check_venue(connection.venue, connection.siret.as_deref(), &place, &mut problems);
+        let is_chain = connection.discover || !connection.sites.is_empty();
+        if !is_chain {
+            check_venue(connection.venue, connection.siret.as_deref(), &place, &mut problems);
+        } else if connection.venue.is_some() || connection.siret.is_some() {
+            problems.push(Problem::new(
+                format!("{place}.venue"),
+                "is given for a chain; its sites have venues, it has none",
+            ));
+        }
         let every_seconds = every(connection.every.as_deref(), &place, &mut problems);
         if !connection.settings.is_object() {
             problems.push(Problem::new(format!("{place}.settings"), "is not a table"));
         }
-        records.push(ConnectionRecord {
+        let record = ConnectionRecord {
             id: connection.id,
+            chain: None,
             adapter: connection.adapter,
             account,
             venue: connection.venue,
@@ -194,12 +202,31 @@ pub fn check_connection_ids(
             base_dir: base_dir.display().to_string(),
             allow_private_addresses: connection.allow_private_addresses || allow_private,
             paused: false,
-        });
+        };
+        if !is_chain {
+            declared.connections.push(record);
+            continue;
+        }
+        let listed = connection.sites.iter().map(|site| site.id.clone()).collect();
+        let sites = expand(&record, connection.sites, &place, &mut problems);
+        let taken: BTreeSet<String> = sites.iter().map(|site| site.id.clone()).collect();
+        for id in &taken {
+            if !seen.insert(id.clone()) {
+                problems.push(Problem::new(
+                    place.clone(),
+                    format!("would make connection `{id}`, which is declared already"),
+                ));
+            }
+        }
+        declared.connections.extend(sites);
+        if connection.discover {
+            declared.discoveries.push(Discovery { template: record, listed, taken });
+        }
     }
-    if problems.is_empty() { Ok(records) } else { Err(problems) }
+    if problems.is_empty() { Ok(declared) } else { Err(problems) }
 }
 
-fn check_id(id: &str, place: &str, problems: &mut Vec<Problem>) {
+pub(super) fn check_id(id: &str, place: &str, problems: &mut Vec<Problem>) {
     let fine = !id.is_empty()
         && id.len() <= LONGEST_ID
         && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
@@ -211,7 +238,7 @@ fn check_id(id: &str, place: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_venue(venue: Option<i64>, siret_text: Option<&str>, place: &str, problems: &mut Vec<Problem>) {
+pub(super) fn check_venue(venue: Option<i64>, siret_text: Option<&str>, place: &str, problems: &mut Vec<Problem>) {
     match (venue, siret_text) {
         (None, None) => problems.push(Problem::new(
             format!("{place}.venue"),
@@ -317,5 +344,56 @@ mod tests {
              [[connection]]\nid = \"a\"\nadapter = \"csv\"\nvenue = 1\nsiret = \"85331845900049\"\naccount = \"other\"\n",
         );
         assert_eq!(told.len(), 2, "{told:?}");
+    }
+
+    const CHAIN: &str = "[passculture]\nbase_url = \"https://a.example\"\napi_key = { env = \"K\" }\n\
+        [[connection]]\nid = \"sud\"\nadapter = \"cds\"\nevery = \"30m\"\n";
+    const SETTINGS: &str = "[connection.settings]\naccount_id = \"reseau\"\nduo = false\n";
+
+    fn declared(sites: &str) -> Result<super::super::Declared, Vec<Problem>> {
+        let written = super::super::parse(&format!("{CHAIN}{sites}\n{SETTINGS}"), "p.toml").expect("parses");
+        check(written, Path::new("/srv")).map(|config| config.declared)
+    }
+
+    #[test]
+    fn every_site_of_a_chain_is_a_connection() {
+        let declared = declared(
+            "sites = [\n  { id = \"0087\", venue = 7 },\n  { id = \"A b\", siret = \"85331845900049\", settings = { duo = true } },\n  \
+             { id = \"c\", venue = 8, name = \"nord\" },\n]",
+        )
+        .unwrap();
+        assert!(declared.discoveries.is_empty());
+        let ids: Vec<&str> = declared.connections.iter().map(|site| site.id.as_str()).collect();
+        assert_eq!(ids, ["sud-0087", "sud-a-b", "sud-nord"]);
+        assert!(
+            declared.connections.iter().all(|site| site.chain.as_deref() == Some("sud") && site.every_seconds == 1_800)
+        );
+        let settings: Vec<_> = declared.connections.iter().map(|site| site.settings.clone()).collect();
+        assert_eq!(settings[0], serde_json::json!({ "account_id": "reseau", "duo": false, "cinema_id": "0087" }));
+        assert_eq!(settings[1], serde_json::json!({ "account_id": "reseau", "duo": true, "cinema_id": "A b" }));
+    }
+
+    #[test]
+    fn a_chain_that_asks_its_vendor_needs_no_list() {
+        let declared = declared("discover = true\nsites = [{ id = \"a\", venue = 7 }]").unwrap();
+        assert_eq!((declared.connections.len(), declared.discoveries.len()), (1, 1));
+        assert!(declared.discoveries[0].listed.contains("a") && declared.discoveries[0].taken.contains("sud-a"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_chain_is_told_with_its_site() {
+        for (sites, place) in [
+            ("sites = [{ id = \"a\" }]", "connection.sud.sites.a.venue"),
+            ("sites = [{ id = \"a\", venue = 7, siret = \"85331845900049\" }]", "connection.sud.sites.a.venue"),
+            ("sites = [{ id = \"a\", siret = \"12\" }]", "connection.sud.sites.a.siret"),
+            ("sites = [{ id = \"\", venue = 7 }]", "connection.sud.sites."),
+            ("sites = [{ id = \"a b\", venue = 7 }, { id = \"A-B\", venue = 8 }]", "connection.sud.sites.A-B"),
+            ("sites = [{ id = \"a\", venue = 7, name = \"é\" }]", "connection.sud.sites.a.id"),
+            ("sites = [{ id = \"a\", venue = 7, settings = 3 }]", "connection.sud.sites.a.settings"),
+            ("venue = 5\nsites = [{ id = \"a\", venue = 7 }]", "connection.sud.venue"),
+        ] {
+            let problems = declared(sites).expect_err(sites);
+            assert!(problems.iter().any(|problem| problem.place == place), "{sites}: {problems:?}");
+        }
     }
 }

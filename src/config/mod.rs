@@ -6,6 +6,7 @@
 //!
 //! Invariant: a [`Config`] that exists has unique connection ids, known accounts and sane ranges.
 
+mod chains;
 mod check;
 mod written;
 
@@ -18,8 +19,9 @@ use url::Url;
 
 use crate::store::ConnectionRecord;
 
-pub use check::{check, check_connection_ids};
-pub use written::{Written, WrittenConnection, parse};
+pub use chains::{Discovery, MOST_SITES, site_record};
+pub use check::{check, check_connections};
+pub use written::{Written, WrittenConnection, WrittenSite, parse};
 
 /// Requests a minute that a key may make unless the configuration says otherwise. pass Culture documents 200; the rest is
 /// left for people who use the same key by hand.
@@ -42,8 +44,25 @@ pub struct Config {
     pub server: Server,
     /// pass Culture provider accounts by name.
     pub accounts: BTreeMap<String, Account>,
-    /// Connections that the file declares.
+    /// What the file connects.
+    pub declared: Declared,
+}
+
+/// What `[[connection]]` entries declare.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// Connections, those of the sites that chains list among them.
     pub connections: Vec<ConnectionRecord>,
+    /// Chains whose vendors are asked for more sites.
+    pub discoveries: Vec<Discovery>,
+}
+
+impl Declared {
+    /// Both together.
+    pub fn extend(&mut self, other: Self) {
+        self.connections.extend(other.connections);
+        self.discoveries.extend(other.discoveries);
+    }
 }
 
 /// `[server]`.
@@ -104,11 +123,11 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_connections(path: &Path, accounts: &[String]) -> Result<Vec<ConnectionRecord>, Vec<Problem>> {
+pub fn load_connections(path: &Path, accounts: &[String]) -> Result<Declared, Vec<Problem>> {
     let text = read_bounded(path).map_err(|problem| vec![problem])?;
     let written = parse(&text, &path.display().to_string()).map_err(|problem| vec![problem])?;
     let allow = written.server.as_ref().is_some_and(|server| server.allow_private_addresses);
-    check_connection_ids(written.connection, &base_dir(path), accounts, allow)
+    check_connections(written.connection, &base_dir(path), accounts, allow)
 }
 
 /// The folder against which a file's relative paths are read.

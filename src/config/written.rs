@@ -126,10 +126,34 @@ pub struct WrittenConnection {
     pub siret: Option<String>,
     /// Time between two scheduled passes, for example `15m`; at least 1 minute, at most 7 days. Default `15m`.
     pub every: Option<String>,
+    /// Makes this a chain: one connection for each of these sites, called `ID-SITE`, with these settings and the site's own. A
+    /// chain has no venue itself.
+    #[serde(default)]
+    pub sites: Vec<WrittenSite>,
+    /// Asks the vendor for the chain's other sites whenever it is applied, and connects those whose SIRET is a linked venue's.
+    #[serde(default)]
+    pub discover: bool,
     /// Lets this vendor live on a loopback or private address.
     #[serde(default)]
     pub allow_private_addresses: bool,
     /// The adapter's own settings (`passerelle adapters show ID`).
+    #[serde(default = "empty_settings")]
+    pub settings: serde_json::Value,
+}
+
+/// One line of `sites`: `{ id = "0087", siret = "…" }`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenSite {
+    /// The site's number at its vendor, as text; it becomes the setting that names a site, where the adapter has one.
+    pub id: String,
+    /// pass Culture venue id.
+    pub venue: Option<i64>,
+    /// SIRET of the venue, instead of `venue`.
+    pub siret: Option<String>,
+    /// What stands after the chain's id in the connection's, instead of the site's number.
+    pub name: Option<String>,
+    /// Settings of this site alone, over those of the chain.
     #[serde(default = "empty_settings")]
     pub settings: serde_json::Value,
 }

@@ -3,6 +3,7 @@
 //! Opening is cheap and offline but for the store. Secrets are read when the client or the adapter that needs them is made, so that
 //! a missing key of one account does not stop another's.
 
+pub mod chains;
 mod house;
 mod message_urls;
 pub mod schedule;
@@ -168,6 +169,29 @@ impl Gateway {
         self.store.connection(id).await?.ok_or_else(|| OpenError::NoSuchConnection(id.to_owned()))
     }
 
+    /// Connections by their ids; a chain's id stands for all of its sites.
+    ///
+    /// # Errors
+    /// When an id is neither.
+    pub async fn named(&self, ids: &[String]) -> Result<Vec<ConnectionRecord>, OpenError> {
+        let all = self.store.connections().await?;
+        let mut named: Vec<ConnectionRecord> = Vec::new();
+        for id in ids {
+            let of = |record: &&ConnectionRecord| record.id == *id || record.chain.as_deref() == Some(id);
+            let before = named.len();
+            let new: Vec<&ConnectionRecord> = all.iter().filter(of).collect();
+            if new.is_empty() {
+                return Err(OpenError::NoSuchConnection(id.clone()));
+            }
+            for record in new {
+                if named.iter().take(before).all(|known| known.id != record.id) {
+                    named.push(record.clone());
+                }
+            }
+        }
+        Ok(named)
+    }
+
     /// Takes a connection's lease, waiting up to `patience` for another worker to finish.
     ///
     /// # Errors
@@ -257,6 +281,7 @@ pub fn connection_object(connection: &ConnectionRecord, state: &ConnectionState,
     serde_json::json!({
         "event": "connection",
         "id": connection.id,
+        "chain": connection.chain,
         "adapter": connection.adapter,
         "account": connection.account,
         "venue": state.venue_id.or(connection.venue),

@@ -3,6 +3,7 @@
 //! A probe is asked with the very code that does the work ([`Adapter::probes`], the northbound client) and leaves no trace. Its
 //! answer becomes a [`Verdict`] with evidence and the one action that repairs it; the store remembers since when it stands.
 
+mod chains;
 mod north;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::clock::ago;
 use crate::gateway::{self, Gateway};
 use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Millis, ProbeRecord, StoreError};
 
+pub use chains::{Chain, Chains};
 pub use north::check_account;
 
 /// A probe slower than this makes a connection degraded: a booking has seven seconds in all.

@@ -12,6 +12,9 @@ use super::Millis;
 pub struct ConnectionRecord {
     /// The connection's id, unique.
     pub id: String,
+    /// The chain it is a site of, if any.
+    #[serde(default)]
+    pub chain: Option<String>,
     /// The adapter's id in the registry.
     pub adapter: String,
     /// pass Culture account name (`default` unless said).
@@ -203,7 +206,7 @@ impl Change {
         ];
         let forgets_venue = venue.iter().any(|(_, differs)| *differs);
         let starts_over = forgets_venue || !settings.is_empty() || source.iter().any(|(_, differs)| *differs);
-        let schedule = [("every", old.every_seconds != new.every_seconds)];
+        let schedule = [("every", old.every_seconds != new.every_seconds), ("chain", old.chain != new.chain)];
         let mut fields: Vec<String> = (source.iter().chain(&venue).chain(&schedule))
             .filter(|(_, differs)| *differs)
             .map(|(name, _)| (*name).to_owned())

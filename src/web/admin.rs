@@ -56,14 +56,18 @@ pub(super) struct HealthQuery {
 
 /// Verdicts of everything: 200 when nothing fails, 503 otherwise.
 pub(super) async fn health(_: Operator, State(web): State<Arc<Web>>, Query(query): Query<HealthQuery>) -> Response {
-    let records = if query.ask { ask(&web).await } else { web.gateway.store.probes(None).await };
-    match records {
-        Ok(records) => {
+    let told = async {
+        let records = if query.ask { ask(&web).await? } else { web.gateway.store.probes(None).await? };
+        let chains = chains(&web, &records).await?;
+        Ok::<_, StoreError>((records, chains))
+    };
+    match told.await {
+        Ok((records, chains)) => {
             let worst = health::worst(&records);
             let status =
                 if worst == health::Verdict::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             let probes: Vec<Value> = records.iter().map(probe_object).collect();
-            (status, Json(json!({ "verdict": worst.name(), "probes": probes }))).into_response()
+            (status, Json(json!({ "verdict": worst.name(), "probes": probes, "chains": chains }))).into_response()
         }
         Err(error) => broken(&error),
     }
@@ -80,6 +84,16 @@ async fn ask(web: &Web) -> Result<Vec<ProbeRecord>, StoreError> {
         records.extend(health::check_connection(&web.gateway, connection).await?);
     }
     Ok(records)
+}
+
+/// How the chains are, by the verdicts of their sites.
+async fn chains(web: &Web, records: &[ProbeRecord]) -> Result<Vec<Value>, StoreError> {
+    let mut chains = health::Chains::default();
+    for connection in web.gateway.store.connections().await? {
+        let own: Vec<ProbeRecord> = records.iter().filter(|record| record.subject == connection.id).cloned().collect();
+        chains.add(&connection, health::worst(&own));
+    }
+    Ok(chains.all().map(health::Chain::object).collect())
 }
 
 /// Every connection.

@@ -86,6 +86,7 @@ pub(crate) use on_both_engines;
 pub(crate) fn connection(id: &str) -> ConnectionRecord {
     ConnectionRecord {
         id: id.to_owned(),
+        chain: None,
         adapter: "csv".to_owned(),
         account: "default".to_owned(),
         venue: Some(535),

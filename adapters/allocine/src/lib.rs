@@ -34,6 +34,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // Programmes change a few times a day; how often the vendor may be asked is not known.
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 900 },
+    site_setting: Some("theater_id"),
+    list_sites: None,
     connect,
 };
 

@@ -36,6 +36,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // A server is a machine in the cinema: one request at a time beside bookings, a pass every quarter of an hour.
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 300 },
+    site_setting: None,
+    list_sites: None,
     connect,
 };
 

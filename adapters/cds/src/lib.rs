@@ -14,6 +14,7 @@ mod seats;
 mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod sites;
 mod source;
 mod statics;
 mod wire;
@@ -38,6 +39,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // An account's server gives everything in a few large answers; a pass every quarter of an hour.
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 300 },
+    site_setting: Some("cinema_id"),
+    list_sites: Some(sites::list),
     connect,
 };
 

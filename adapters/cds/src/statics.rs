@@ -23,6 +23,8 @@ const VOUCHER: &str = "PSCULTURE";
 const PAYMENT: &str = "VCH";
 /// Before the number of a room, in the key of its own table of labels.
 const LABELS: &str = "SEATMAP_HARDCODED_LABELS_SCREENID_";
+/// What the account's cinemas are asked for.
+const READ_CINEMAS: &str = "read the cinemas";
 /// What a tariff without a name is called.
 const UNNAMED: &str = "pass Culture";
 
@@ -112,14 +114,27 @@ impl Cds {
         Ok(read)
     }
 
-    /// Which pool counts, and the tables of labels. The body holds the cinema's secrets: nothing else of it is kept.
-    async fn cinema(&self, who: For<'_>) -> Result<(bool, HashMap<i64, Value>), AdapterError> {
-        const OPERATION: &str = "read the cinemas";
-        let answer = self.get(OPERATION, "cinemas", who).await?;
+    /// The account's cinemas. The body holds their secrets: it is read here and kept nowhere.
+    pub(crate) async fn cinemas<T>(
+        &self,
+        who: For<'_>,
+        read: impl FnOnce(Vec<&RawValue>) -> Result<T, AdapterError>,
+    ) -> Result<T, AdapterError> {
+        let answer = self.get(READ_CINEMAS, "cinemas", who).await?;
         let records: Vec<&RawValue> = lenient::text(&answer.body)
             .and_then(|text| serde_json::from_str(text).ok())
             // Not even its beginning is shown.
-            .ok_or_else(|| AdapterError::new(Class::VendorFault, "MalformedBody", OPERATION, answer.saw()))?;
+            .ok_or_else(|| AdapterError::new(Class::VendorFault, "MalformedBody", READ_CINEMAS, answer.saw()))?;
+        read(records)
+    }
+
+    /// Which pool counts, and the tables of labels.
+    async fn cinema(&self, who: For<'_>) -> Result<(bool, HashMap<i64, Value>), AdapterError> {
+        self.cinemas(who, |records| self.own(&records)).await
+    }
+
+    /// What this cinema's record says.
+    fn own(&self, records: &[&RawValue]) -> Result<(bool, HashMap<i64, Value>), AdapterError> {
         let ours = records
             .iter()
             .filter_map(|raw| serde_json::from_str::<wire::Cinema<'_>>(raw.get()).ok())
@@ -129,7 +144,7 @@ impl Cds {
                     "the account has no cinema `{}`; check cinema_id, which is often but not always the same as account_id",
                     self.settings().cinema_id
                 );
-                AdapterError::new(Class::Settings, "UnknownCinema", OPERATION, why)
+                AdapterError::new(Class::Settings, "UnknownCinema", READ_CINEMAS, why)
             })?;
         let labels = ours
             .parameters

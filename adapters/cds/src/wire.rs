@@ -184,6 +184,10 @@ pub(crate) struct Screen {
 pub(crate) struct Cinema<'a> {
     #[serde(borrow, default)]
     pub(crate) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) city: Text<'a>,
     #[serde(default)]
     pub(crate) internetsalegaugeactive: Flag,
     #[serde(rename = "cinemaParameters", borrow, default)]

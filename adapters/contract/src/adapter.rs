@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{BoxOffice, Probe, PushIntake, Screening, Source, StockLine};
+use crate::{AdapterError, BoxOffice, Probe, PushIntake, Screening, Source, StockLine};
 
 /// A future that can live in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -47,6 +47,10 @@ pub struct Descriptor {
     pub settings_schema: fn() -> serde_json::Value,
     /// Limits of the vendor that the gateway keeps.
     pub limits: Limits,
+    /// The setting that names one site of an account that has several, for chains: one declaration for all of them.
+    pub site_setting: Option<&'static str>,
+    /// Asks for the sites of an account, where the vendor can tell them.
+    pub list_sites: Option<ListSites>,
     /// Checks settings and builds the adapter. Pure but for reading the secrets that the settings name: no connection
     /// is opened before the first call of a facet.
     pub connect: Connect,
@@ -54,6 +58,32 @@ pub struct Descriptor {
 
 /// Settings and context → adapter, or everything that is wrong with them.
 pub type Connect = fn(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError>;
+
+/// A site of an account: one cinema of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The vendor's own number: what [`Descriptor::site_setting`] takes.
+    pub id: String,
+    /// Its name and place, for people.
+    pub name: String,
+    /// Its SIRET (14 digits), when the vendor knows it whole.
+    pub siret: Option<String>,
+}
+
+/// Settings of the account, without [`Descriptor::site_setting`], and context → its sites, at most 5 000.
+pub type ListSites =
+    fn(settings: serde_json::Value, context: Context) -> BoxFuture<'static, Result<Vec<Site>, SitesError>>;
+
+/// Why the sites of an account are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum SitesError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The vendor did not say.
+    #[error(transparent)]
+    Vendor(#[from] AdapterError),
+}
 
 /// Limits of a vendor that the gateway keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

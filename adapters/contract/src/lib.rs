@@ -17,7 +17,10 @@ mod screening;
 mod source;
 mod value;
 
-pub use adapter::{Adapter, BoxFuture, Connect, Context, Descriptor, Limits, Sector, SettingProblem, SettingsError};
+pub use adapter::{
+    Adapter, BoxFuture, Connect, Context, Descriptor, Limits, ListSites, Sector, SettingProblem, SettingsError, Site,
+    SitesError,
+};
 pub use box_office::{
     BarcodeScope, BookOutcome, BoxOffice, CancelOutcome, CancelUnit, Deadline, FindOutcome, Holder, Journal, Look,
     Order, Reference, Refusal, Sale, Semantics, Suspicion, Ticket,

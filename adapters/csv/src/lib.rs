@@ -35,6 +35,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "Reads a shop's stock from a delimited or fixed-width file on disk, behind a web address or in an SFTP drop.",
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 60 },
+    site_setting: None,
+    list_sites: None,
     connect,
 };
 

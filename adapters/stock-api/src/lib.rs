@@ -32,6 +32,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // One request at a time and one pass an hour is what the editors' servers were built for; ten minutes is bearable.
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 600 },
+    site_setting: None,
+    list_sites: None,
     connect: polling::connect,
 };
 
@@ -43,5 +45,7 @@ pub const PUSH_DESCRIPTOR: Descriptor = Descriptor {
     summary: "Takes the stock that bookshop software posts, as pass Culture's former stock endpoint did.",
     settings_schema: passerelle_kit::settings::schema::<push::PushSettings>,
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 0 },
+    site_setting: None,
+    list_sites: None,
     connect: push::connect,
 };

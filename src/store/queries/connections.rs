@@ -92,8 +92,8 @@ async fn lock(c: &mut Connection, id: &str) -> Result<Option<ConnectionRecord>, 
 async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO connection \
-         (id, adapter, account, venue, siret, every_seconds, settings, base_dir, allow_private_addresses, paused, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1) ON CONFLICT (id) DO NOTHING",
+         (id, adapter, account, venue, siret, every_seconds, settings, base_dir, allow_private_addresses, paused, chain, \
+         revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&new.id)
     .bind(&new.adapter)
@@ -105,6 +105,7 @@ async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Resu
     .bind(&new.base_dir)
     .bind(new.allow_private_addresses)
     .bind(new.paused)
+    .bind(&new.chain)
     .execute(&mut *c)
     .await?;
     if done.rows_affected() == 0 {
@@ -122,7 +123,7 @@ async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Resu
 async fn update(c: &mut Connection, new: &ConnectionRecord, starts_over: bool) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE connection SET adapter = $2, account = $3, venue = $4, siret = $5, every_seconds = $6, settings = $7, \
-         base_dir = $8, allow_private_addresses = $9, revision = revision + $10 WHERE id = $1",
+         base_dir = $8, allow_private_addresses = $9, revision = revision + $10, chain = $11 WHERE id = $1",
     )
     .bind(&new.id)
     .bind(&new.adapter)
@@ -134,6 +135,7 @@ async fn update(c: &mut Connection, new: &ConnectionRecord, starts_over: bool) -
     .bind(&new.base_dir)
     .bind(new.allow_private_addresses)
     .bind(i64::from(starts_over))
+    .bind(&new.chain)
     .execute(c)
     .await?;
     Ok(())
@@ -170,6 +172,7 @@ fn record(row: &Row) -> Result<ConnectionRecord, StoreError> {
     let settings = serde_json::from_str(row.try_get("settings")?)
         .map_err(|error| StoreError::Corrupt(format!("settings of `{id}`: {error}")))?;
     Ok(ConnectionRecord {
+        chain: row.try_get("chain")?,
         adapter: row.try_get("adapter")?,
         account: row.try_get("account")?,
         venue: row.try_get("venue")?,

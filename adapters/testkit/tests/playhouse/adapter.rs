@@ -71,6 +71,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     summary: "Proves the suite.",
     settings_schema: || json!({ "properties": { "url": {}, "token": {}, "flaw": {} } }),
     limits: Limits { concurrent_requests: 4, shortest_interval_seconds: 0 },
+    site_setting: None,
+    list_sites: None,
     connect,
 };
 

@@ -1,0 +1,2 @@
+-- A connection may be one site of a chain. The same column exists for PostgreSQL.
+ALTER TABLE connection ADD COLUMN chain TEXT;
