@@ -145,7 +145,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("catalogue", &["rules", "store", "passculture"]),
     ("booking", &["rules", "store", "passculture"]),
-    ("gateway", &["store", "passculture", "catalogue", "booking", "registry", "telemetry"]),
+    ("gateway", &["rules", "store", "passculture", "catalogue", "booking", "registry", "telemetry"]),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
     ("web", &["store", "passculture", "gateway", "catalogue", "booking", "health", "telemetry"]),
 ];
