@@ -36,13 +36,21 @@ pub(super) enum Voided {
 }
 
 impl Desk {
-    /// Takes a cancellation. `began` is when its first byte came.
-    pub async fn cancel(&self, account: &str, barcodes: Vec<String>, began: Instant) -> CancellationAnswer {
+    /// Takes a cancellation. `connection` is what the address that pass Culture posted to names, where it names one; `began`
+    /// is when its first byte came.
+    pub async fn cancel(
+        &self,
+        account: &str,
+        connection: Option<String>,
+        barcodes: Vec<String>,
+        began: Instant,
+    ) -> CancellationAnswer {
         let (tell, told) = oneshot::channel();
         let desk = self.clone();
         let account = account.to_owned();
         self.inner.tasks.spawn(async move {
-            let (answer, keepers) = desk.void_barcodes(&account, &barcodes, began).await.unwrap_or_else(|error| {
+            let voided = desk.void_barcodes(&account, connection.as_deref(), &barcodes, began).await;
+            let (answer, keepers) = voided.unwrap_or_else(|error| {
                 tracing::error!(%error, "a cancellation could not be stored; it is refused");
                 (CancellationAnswer::Failed, Vec::new())
             });
@@ -59,10 +67,16 @@ impl Desk {
     async fn void_barcodes(
         &self,
         account: &str,
+        connection: Option<&str>,
         barcodes: &[String],
         began: Instant,
     ) -> Result<(CancellationAnswer, Vec<Keeper>), StoreError> {
-        let bookings = self.store().bookings_by_barcodes(account, barcodes).await?;
+        let found = self.store().bookings_by_barcodes(account, barcodes).await?;
+        let Some(bookings) = meant(found, connection, barcodes) else {
+            tracing::error!(account, "a cancellation of a barcode that several cinemas have given; none is touched");
+            metrics::counter!("passerelle_ambiguous_cancellations_total").increment(1);
+            return Ok((CancellationAnswer::Failed, Vec::new()));
+        };
         let known = |barcode: &String| {
             bookings.iter().any(|booking| booking.tickets.iter().any(|ticket| ticket.barcode == *barcode))
         };
@@ -268,6 +282,34 @@ impl Desk {
         }
         left
     }
+}
+
+/// Which of the bookings with these barcodes are meant. Vendors number their tickets cinema by cinema, so that two cinemas may
+/// have given the same: the connection that is named decides, else the only one that still holds a ticket. `None` when nobody
+/// can tell: another cinema's ticket is never touched on a guess.
+fn meant(mut found: Vec<StoredBooking>, connection: Option<&str>, barcodes: &[String]) -> Option<Vec<StoredBooking>> {
+    let of = |connection: &str| found.iter().filter(|booking| booking.row.connection == connection).count();
+    if let Some(named) = connection.filter(|named| of(named) > 0) {
+        found.retain(|booking| booking.row.connection == named);
+        return Some(found);
+    }
+    let several = |found: &[StoredBooking]| {
+        found.first().is_some_and(|first| found.iter().any(|other| other.row.connection != first.row.connection))
+    };
+    if !several(&found) {
+        return Some(found);
+    }
+    let holds = |booking: &StoredBooking| {
+        let asked = booking.tickets.iter().filter(|ticket| barcodes.contains(&ticket.barcode));
+        asked.clone().any(|ticket| ticket.state != TicketState::Void)
+    };
+    if found.iter().any(holds) {
+        found.retain(holds);
+        return (!several(&found)).then_some(found);
+    }
+    // All of them are void: the answer is the same for each, and is most likely asked for the last one.
+    let last = found.into_iter().max_by_key(|booking| booking.row.moved_at);
+    Some(last.into_iter().collect())
 }
 
 /// Is nothing held any more?

@@ -102,8 +102,9 @@ fn tell_site(context: &CliContext, chain: &str, found: &Found) {
 /// Tells pass Culture where to send its messages.
 async fn register(context: &CliContext, gateway: &Gateway, public_url: &Url) -> Result<u8, CliError> {
     let mut failed = false;
-    for (account, registered) in gateway.register_message_urls(public_url).await {
-        let (result, detail) = match registered {
+    for registration in gateway.register_message_urls(public_url).await? {
+        let (account, connection) = (&registration.account, registration.connection.as_deref());
+        let (result, detail) = match registration.result {
             Ok(Registered::Changed) => ("registered", String::new()),
             Ok(Registered::Unchanged) => ("unchanged", String::new()),
             Ok(Registered::NoKey) => ("skipped", ": no hmac_key, so no message could be believed".to_owned()),
@@ -113,10 +114,11 @@ async fn register(context: &CliContext, gateway: &Gateway, public_url: &Url) -> 
             }
         };
         context.output.json(&serde_json::json!({
-            "event": "message_urls", "account": account, "result": result, "public_url": public_url,
+            "event": "message_urls", "account": account, "connection": connection, "result": result, "public_url": public_url,
             "detail": detail.trim_start_matches(": "),
         }));
-        context.output.text(format!("message URLs of account {account}  {result}{detail}"));
+        let whose = connection.map_or_else(|| format!("account {account}"), |id| format!("the venue of {id}"));
+        context.output.text(format!("message URLs of {whose}  {result}{detail}"));
     }
     Ok(if failed { FAILED } else { 0 })
 }

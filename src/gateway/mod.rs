@@ -24,7 +24,7 @@ use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
 
 pub use house::desk;
-pub use message_urls::Registered;
+pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
 
 /// The gateway of one process.
 #[derive(Debug)]

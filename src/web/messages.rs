@@ -2,7 +2,7 @@
 //!
 //! A message is believed when its signature fits a key of the account, and not before: what is refused leaves a counter and a
 //! fingerprint of its signature in the log, and nothing else. Answers are short; pass Culture's texts decide what a
-//! beneficiary reads.
+//! beneficiary reads. An address may name a connection (`?connection=ID`): barcodes of two cinemas may be the same.
 //!
 //! Invariant: the clock of a message starts before its body is read, and no vendor is called for a message that is not
 //! believed.
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::Web;
 use super::answer::problem;
 use crate::config::DEFAULT_ACCOUNT;
+use crate::gateway::CONNECTION_IN_ADDRESS as CONNECTION;
 use crate::passculture::messages::{
     self, Action, BookingRequest, Kind, MAX_BODY_BYTES, Message, Rejected, Reply, SIGNATURE_HEADER,
     fingerprint_of_notice,
@@ -31,8 +32,14 @@ use crate::telemetry;
 const BODY_WITHIN: Duration = Duration::from_secs(2);
 
 /// A message for the default account.
-pub(super) async fn of_default(kind: Kind, State(web): State<Arc<Web>>, headers: HeaderMap, body: Body) -> Response {
-    answer(&web, DEFAULT_ACCOUNT, kind, &headers, body).await
+pub(super) async fn of_default(
+    kind: Kind,
+    State(web): State<Arc<Web>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    answer(&web, DEFAULT_ACCOUNT, kind, query.as_deref(), &headers, body).await
 }
 
 /// A message for a named account.
@@ -40,13 +47,27 @@ pub(super) async fn of_account(
     kind: Kind,
     State(web): State<Arc<Web>>,
     Path(account): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(&web, &account, kind, &headers, body).await
+    answer(&web, &account, kind, query.as_deref(), &headers, body).await
 }
 
-async fn answer(web: &Web, account: &str, kind: Kind, headers: &HeaderMap, body: Body) -> Response {
+/// The connection that an address names.
+fn connection(query: Option<&str>) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(key, _)| key == CONNECTION).map(|(_, value)| value.into_owned())
+}
+
+async fn answer(
+    web: &Web,
+    account: &str,
+    kind: Kind,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
     let began = Instant::now();
     let Some(keys) = web.gateway.message_keys(account) else {
         telemetry::message_answered(kind.name(), "no_such_account", began.elapsed());
@@ -84,7 +105,7 @@ async fn answer(web: &Web, account: &str, kind: Kind, headers: &HeaderMap, body:
             (answer.name(), respond(answer.reply()))
         }
         Message::Cancellation(barcodes) => {
-            let answer = web.desk.cancel(account, barcodes, began).await;
+            let answer = web.desk.cancel(account, connection(query), barcodes, began).await;
             (answer.name(), respond(answer.reply()))
         }
         Message::Notification(request, action) => notice(web, account, &request, action).await,

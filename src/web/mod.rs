@@ -83,11 +83,13 @@ fn signed() -> Router<Arc<Web>> {
         router
             .route(
                 &format!("/passculture/{}", kind.name()),
-                post(move |state, headers, body| messages::of_default(kind, state, headers, body)),
+                post(move |state, query, headers, body| messages::of_default(kind, state, query, headers, body)),
             )
             .route(
                 &format!("/passculture/{{account}}/{}", kind.name()),
-                post(move |state, account, headers, body| messages::of_account(kind, state, account, headers, body)),
+                post(move |state, account, query, headers, body| {
+                    messages::of_account(kind, state, account, query, headers, body)
+                }),
             )
     })
 }

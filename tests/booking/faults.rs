@@ -129,7 +129,7 @@ async fn play(which: Which, vendor: Vendor, case: Case) -> Duration {
             faults.at_call(0, fault);
             let barcodes = tickets.iter().map(|ticket| ticket.barcode.clone()).collect();
             let began = Instant::now();
-            let answer = desk.cancel("default", barcodes, began).await;
+            let answer = desk.cancel("default", None, barcodes, began).await;
             let took = began.elapsed();
             if matches!(answer, CancellationAnswer::Cancelled { .. }) {
                 assert_eq!(vendor.truth.sold(&vendor.open), 0, "{told}: told as void");

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod barcodes;
 mod faults;
 #[path = "../support/mod.rs"]
 mod support;
@@ -99,7 +100,7 @@ impl Stage {
 
     /// The beneficiary cancels: pass Culture asks, and believes a success.
     pub(crate) async fn cancel(&self, barcodes: &[String]) -> CancellationAnswer {
-        let answer = self.desk.cancel("default", barcodes.to_vec(), Instant::now()).await;
+        let answer = self.desk.cancel("default", None, barcodes.to_vec(), Instant::now()).await;
         if matches!(answer, CancellationAnswer::Cancelled { .. }) {
             for held in self.listing.held.lock().unwrap().iter_mut() {
                 held.cancelled |= held.barcodes.iter().any(|barcode| barcodes.contains(barcode));

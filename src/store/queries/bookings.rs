@@ -277,7 +277,7 @@ async fn apply(c: &mut Connection, step: &Move<'_>) -> Result<Moved, StoreError>
         return Ok(Moved::No);
     }
     for ticket in step.tickets {
-        if !save_ticket(c, &step.row.account, ticket).await? {
+        if !save_ticket(c, step.row, ticket).await? {
             return Ok(Moved::BarcodeTaken);
         }
     }
@@ -355,15 +355,17 @@ async fn update(c: &mut Connection, row: &BookingRow) -> Result<bool, StoreError
 }
 
 /// False when the barcode is another booking's.
-async fn save_ticket(c: &mut Connection, account: &str, ticket: &TicketRow) -> Result<bool, StoreError> {
+async fn save_ticket(c: &mut Connection, row: &BookingRow, ticket: &TicketRow) -> Result<bool, StoreError> {
     let barcode = text(&ticket.barcode);
     // The update changes nothing; it makes "ours already" count as a row and "another's" not.
     let ours = sqlx::query(
-        "INSERT INTO barcode (account, barcode, booking) VALUES ($1, $2, $3) ON CONFLICT (account, barcode) DO UPDATE \
+        "INSERT INTO barcode (account, barcode, connection, booking) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (account, barcode, connection) DO UPDATE \
          SET booking = excluded.booking WHERE barcode.booking = excluded.booking",
     )
-    .bind(account)
+    .bind(&row.account)
     .bind(&barcode)
+    .bind(&row.connection)
     .bind(&ticket.booking)
     .execute(&mut *c)
     .await?;
