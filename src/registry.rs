@@ -13,6 +13,7 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_stock_api::PUSH_DESCRIPTOR,
     passerelle_boost::DESCRIPTOR,
     passerelle_cds::DESCRIPTOR,
+    passerelle_ems::DESCRIPTOR,
     passerelle_allocine::DESCRIPTOR,
 ];
 
@@ -43,6 +44,7 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("stock-api", |address| Box::pin(stock_api(address))),
     ("boost", |address| Box::pin(boost(address))),
     ("cds", |address| Box::pin(cds(address))),
+    ("ems", |address| Box::pin(ems(address))),
     ("allocine", |address| Box::pin(allocine(address))),
 ];
 
@@ -82,6 +84,25 @@ async fn cds(address: SocketAddr) -> std::io::Result<Simulated> {
         simulator.base_url()
     );
     let secret = Some(("api_token", API_TOKEN));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn ems(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_ems::simulator::{EmsSimulator, PASSWORD, SECRET, SITE_ID, SOURCE, USER};
+    let simulator = EmsSimulator::listen(address).await?;
+    let settings = json!({
+        "schedule_url": simulator.schedule_url(), "sites_url": simulator.sites_url(), "user": USER,
+        "booking_url": simulator.booking_url(), "source": SOURCE, "site_id": SITE_ID,
+    });
+    let hint = format!(
+        "schedule_url = \"{}\", sites_url = \"{}\", user = \"{USER}\", {PASSWORD} as its password, booking_url = \"{}\", \
+         source = \"{SOURCE}\", {SECRET} as its secret, site_id = \"{SITE_ID}\"; {BOOKS}",
+        simulator.schedule_url(),
+        simulator.sites_url(),
+        simulator.booking_url()
+    );
+    // It has two secrets; this is the one that sells.
+    let secret = Some(("secret", SECRET));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 

@@ -13,6 +13,10 @@ fn settings(id: &str) -> Value {
         "stock-push" => json!({ "token": { "file": "token" } }),
         "boost" => json!({ "base_url": "https://boost.example/", "username": "u", "password": { "file": "token" } }),
         "cds" => json!({ "account_id": "reseau", "cinema_id": "cinema", "api_token": { "file": "token" } }),
+        "ems" => json!({
+            "schedule_url": "https://ems.example/schedule", "user": "u", "password": { "file": "token" },
+            "booking_url": "https://ems.example/booking/", "source": "s", "secret": { "file": "token" }, "site_id": "0042",
+        }),
         "allocine" => json!({ "api_key": { "file": "token" }, "theater_id": "P9421", "price_cents": 650 }),
         other => panic!("no settings for `{other}` yet"),
     }
