@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use url::Url;
 
 use super::answer::Limits;
-use super::{Answer, Client, Download, Lane, address, error};
+use super::{Answer, Client, Download, Lane, RetryBudget, address, error, retry};
 use crate::secret::Secret;
 
 /// What is done to the address.
@@ -147,6 +147,15 @@ impl NotAnswered {
 }
 
 impl Client {
+    /// As [`Client::act`] for a call that may be repeated because it only reads (SOAP reads with POST), trying again as
+    /// [`Client::get_with_retry`] does.
+    ///
+    /// # Errors
+    /// Those of the last attempt. A status that stays is an answer.
+    pub async fn act_with_retry(&self, act: &Act, budget: &RetryBudget) -> Result<Answer, AdapterError> {
+        retry::run(budget, || async { self.act(act).await.map_err(NotAnswered::into_error) }).await
+    }
+
     /// Sends it once and reads the answer. Any status is an answer.
     ///
     /// # Errors
