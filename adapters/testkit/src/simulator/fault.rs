@@ -61,7 +61,8 @@ struct Rule {
 }
 
 impl Faults {
-    /// Misbehaves for the next `times` requests whose path contains `path_part` (the empty text is in every path).
+    /// Misbehaves for the next `times` requests whose path contains `path_part` (the empty text is in every path). The name of a
+    /// SOAP call is part of its path, see [`Logged::path`](super::Logged::path).
     pub fn next(&self, path_part: &str, times: u32, fault: Fault) {
         self.push(Rule { path_part: path_part.to_owned(), spare: 0, left: Some(times), fault });
     }

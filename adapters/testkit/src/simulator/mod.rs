@@ -48,7 +48,7 @@ pub trait Simulator: Send + Sync {
 pub struct Logged {
     /// `GET`, …
     pub method: String,
-    /// Path without query.
+    /// Path without query. Where one path stands for many calls, as in SOAP, `#` and the name of the call follow.
     pub path: String,
     /// Query as sent.
     pub query: String,
@@ -84,7 +84,7 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn add(&self, request: &Request) {
+    fn add(&self, request: &Request, path: &str) {
         let uri = request.uri();
         let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +93,7 @@ impl Log {
         }
         log.push_back(Logged {
             method: request.method().to_string(),
-            path: uri.path().to_owned(),
+            path: path.to_owned(),
             query: uri.query().unwrap_or_default().to_owned(),
             authorization: authorization.map(str::to_owned),
         });
@@ -156,13 +156,43 @@ impl Drop for Server {
     }
 }
 
+/// The last word of a `SOAPAction`, such as `"urn:Service/Sell"`.
+fn soap_action(request: &Request) -> Option<&str> {
+    let action = request.headers().get("soapaction")?.to_str().ok()?;
+    action.trim().trim_matches('"').rsplit(['/', '#', ':']).next().filter(|word| !word.is_empty())
+}
+
 async fn misbehave(State((log, faults)): State<(Log, Faults)>, request: Request, next: Next) -> Response {
     if request.uri().path() == controls::PATH {
         return next.run(request).await;
     }
-    log.add(&request);
-    match faults.due(request.uri().path()) {
+    let path = match soap_action(&request) {
+        Some(action) => format!("{}#{action}", request.uri().path()),
+        None => request.uri().path().to_owned(),
+    };
+    log.add(&request, &path);
+    match faults.due(&path) {
         Some(fault) => fault.apply(request, next).await,
         None => next.run(request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soap_call_is_known_by_the_last_word_of_its_action() {
+        let named = |action: Option<&str>| {
+            let mut request = Request::new(axum::body::Body::empty());
+            if let Some(action) = action {
+                request.headers_mut().insert("soapaction", action.parse().unwrap());
+            }
+            soap_action(&request).map(str::to_owned)
+        };
+        assert_eq!(named(Some("\"urn:Service/Sell\"")).as_deref(), Some("Sell"));
+        assert_eq!(named(Some("http://vendor.example/ws#Sell")).as_deref(), Some("Sell"));
+        assert_eq!(named(Some("\"\"")), None);
+        assert_eq!(named(None), None);
     }
 }
