@@ -15,6 +15,7 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_cds::DESCRIPTOR,
     passerelle_ems::DESCRIPTOR,
     passerelle_allocine::DESCRIPTOR,
+    passerelle_cgr::DESCRIPTOR,
 ];
 
 /// The adapter with this id.
@@ -46,6 +47,7 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("cds", |address| Box::pin(cds(address))),
     ("ems", |address| Box::pin(ems(address))),
     ("allocine", |address| Box::pin(allocine(address))),
+    ("cgr", |address| Box::pin(cgr(address))),
 ];
 
 /// The cinema of the demonstration.
@@ -116,6 +118,18 @@ async fn allocine(address: SocketAddr) -> std::io::Result<Simulated> {
         simulator.base_url()
     );
     let secret = Some(("api_key", API_KEY));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn cgr(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_cgr::simulator::{CINEMA_ID, CgrSimulator, PASSWORD, USERNAME};
+    let simulator = CgrSimulator::listen(address).await?;
+    let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME, "cinema_id": CINEMA_ID });
+    let hint = format!(
+        "base_url = \"{}\", username = \"{USERNAME}\", cinema_id = \"{CINEMA_ID}\", and {PASSWORD} as its password; {BOOKS}",
+        simulator.base_url()
+    );
+    let secret = Some(("password", PASSWORD));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 

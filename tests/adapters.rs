@@ -18,6 +18,9 @@ fn settings(id: &str) -> Value {
             "booking_url": "https://ems.example/booking/", "source": "s", "secret": { "file": "token" }, "site_id": "0042",
         }),
         "allocine" => json!({ "api_key": { "file": "token" }, "theater_id": "P9421", "price_cents": 650 }),
+        "cgr" => {
+            json!({ "base_url": "https://cgr.example/ws", "username": "u", "password": { "file": "token" }, "cinema_id": "c" })
+        }
         other => panic!("no settings for `{other}` yet"),
     }
 }
