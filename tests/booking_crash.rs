@@ -8,7 +8,7 @@ mod cinema;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cinema::{Cinema, Server, Vendor, Which, person, until};
+use cinema::{Cinema, Server, Which, person, until};
 use passerelle::sandbox::{Bookable, BookingTruth};
 use passerelle::store::bookings::{BookingFilter, BookingState, StoredBooking, TicketState};
 use passerelle::store::{self, Store};
@@ -65,7 +65,7 @@ impl Matrix {
     fn arm(&self, dies: Dies, effect: &str, before: usize) {
         let faults = self.cinema.vendor.faults();
         let fault = match dies {
-            Dies::AfterTheIntent => return faults.next("show", 1, Fault::Hang),
+            Dies::AfterTheIntent => return faults.next(self.cinema.vendor.first(), 1, Fault::Hang),
             Dies::BeforeTheEffect => Fault::Hang,
             Dies::AfterTheEffect => Fault::AfterEffect(Box::new(Fault::Hang)),
             Dies::AfterTheOutcome | Dies::AfterTheAnswer => return,
@@ -131,10 +131,7 @@ impl Matrix {
             .flat_map(|booking| booking.tickets)
             .map(|ticket| ticket.barcode)
             .collect();
-        match &self.cinema.vendor {
-            Vendor::Boost(one) => one.void_all_but(&held),
-            Vendor::Cds(one) => one.void_all_but(&held),
-        }
+        self.cinema.vendor.void_all_but(&held);
     }
 
     fn book(&mut self, dies: Dies, quantity: u32, server: Server) -> Server {
@@ -282,6 +279,26 @@ fn cds_one_seat() {
 #[test]
 fn cds_two_seats() {
     survives(Which::Cds, 2);
+}
+
+#[test]
+fn cgr_one_seat() {
+    survives(Which::Cgr, 1);
+}
+
+#[test]
+fn cgr_two_seats() {
+    survives(Which::Cgr, 2);
+}
+
+#[test]
+fn ems_one_seat() {
+    survives(Which::Ems, 1);
+}
+
+#[test]
+fn ems_two_seats() {
+    survives(Which::Ems, 2);
 }
 
 #[test]

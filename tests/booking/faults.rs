@@ -11,7 +11,9 @@ use passerelle::passculture::messages::{BookingAnswer, BookingRequest, Cancellat
 use passerelle::store::{Owner, Store};
 use passerelle_boost::simulator::BoostSimulator;
 use passerelle_cds::simulator::CdsSimulator;
+use passerelle_cgr::simulator::CgrSimulator;
 use passerelle_contract::{Adapter, BoxFuture, Context, Order};
+use passerelle_ems::simulator::EmsSimulator;
 use passerelle_testkit::conformance::Truth;
 use passerelle_testkit::simulator::{Fault, Simulator};
 use serde_json::json;
@@ -39,6 +41,8 @@ impl House for Real {
 enum Which {
     Boost,
     Cds,
+    Cgr,
+    Ems,
 }
 
 struct Vendor {
@@ -71,6 +75,28 @@ async fn vendor(which: Which, folder: &std::path::Path) -> Vendor {
             let (truth, open) = (simulator.truth(), CdsSimulator::orders().open);
             Vendor { simulator: Box::new(simulator), truth, adapter, open }
         }
+        Which::Cgr => {
+            use passerelle_cgr::simulator::{CINEMA_ID, PASSWORD, USERNAME};
+            std::fs::write(folder.join("cgr-password"), PASSWORD).unwrap();
+            let simulator = CgrSimulator::start().await.unwrap();
+            let settings = json!({ "base_url": simulator.base_url(), "username": USERNAME, "cinema_id": CINEMA_ID,
+                "password": { "file": "cgr-password" }, "timeout_seconds": 30 });
+            let adapter = (passerelle_cgr::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), CgrSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
+        Which::Ems => {
+            use passerelle_ems::simulator::{PASSWORD, SECRET, SITE_ID, SOURCE, USER};
+            std::fs::write(folder.join("ems-password"), PASSWORD).unwrap();
+            std::fs::write(folder.join("ems-secret"), SECRET).unwrap();
+            let simulator = EmsSimulator::start().await.unwrap();
+            let settings = json!({ "schedule_url": simulator.schedule_url(), "booking_url": simulator.booking_url(),
+                "user": USER, "password": { "file": "ems-password" }, "source": SOURCE, "site_id": SITE_ID,
+                "secret": { "file": "ems-secret" }, "timeout_seconds": 30 });
+            let adapter = (passerelle_ems::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), EmsSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
     }
 }
 
@@ -101,7 +127,7 @@ enum Case {
     Cancels(Fault),
 }
 
-/// Plays a case; how long its answer took. Each has a store of its own: the simulators give the same barcodes, and an account
+/// Plays a case; how long its answer took. Each has a store of its own: the simulators give the same barcodes, and a connection
 /// never takes one twice.
 async fn play(which: Which, vendor: Vendor, case: Case) -> Duration {
     let told = format!("{which:?}, {case:?}");
@@ -149,8 +175,10 @@ fn an_answer_leaves_in_seven_seconds_under_every_fault() {
     on_sqlite(async |_| {
         let mut cases = Vec::new();
         // The calls of a first booking: Boost signs in, reads, prepares, confirms; CDS reads what rarely changes, the show, the
-        // seats, and sells.
-        for (which, calls) in [(Which::Boost, &[0, 1, 2, 3][..]), (Which::Cds, &[0, 4, 5, 6][..])] {
+        // seats, and sells; CGR reads and sells; EMS sells.
+        let calls: [(Which, &[usize]); 4] =
+            [(Which::Boost, &[0, 1, 2, 3]), (Which::Cds, &[0, 4, 5, 6]), (Which::Cgr, &[0, 1]), (Which::Ems, &[0])];
+        for (which, calls) in calls {
             for fault in faults() {
                 cases.extend(calls.iter().map(|call| (which, Case::Books(fault.clone(), *call))));
                 cases.push((which, Case::Cancels(fault)));

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use passerelle::sandbox::{Bookable, BookingRefused, BookingTruth, Sandbox, Seed, Settings};
 use passerelle_boost::simulator::BoostSimulator;
 use passerelle_cds::simulator::CdsSimulator;
+use passerelle_cgr::simulator::CgrSimulator;
+use passerelle_ems::simulator::EmsSimulator;
 use passerelle_testkit::simulator::{Faults, Log, Simulator};
 use serde_json::{Value, json};
 
@@ -29,14 +31,40 @@ const PEOPLE: usize = 60;
 pub enum Which {
     Boost,
     Cds,
+    Cgr,
+    Ems,
 }
 
-pub const BOTH: [Which; 2] = [Which::Boost, Which::Cds];
+pub const ALL: [Which; 4] = [Which::Boost, Which::Cds, Which::Cgr, Which::Ems];
+
+impl Which {
+    /// The adapter's id.
+    pub const fn adapter(self) -> &'static str {
+        match self {
+            Self::Boost => "boost",
+            Self::Cds => "cds",
+            Self::Cgr => "cgr",
+            Self::Ems => "ems",
+        }
+    }
+
+    /// Does the vendor say how many places are left?
+    pub const fn counts(self) -> bool {
+        !matches!(self, Self::Ems)
+    }
+
+    /// Can the vendor be asked what became of a sale?
+    pub const fn finds(self) -> bool {
+        matches!(self, Self::Ems)
+    }
+}
 
 /// A vendor on loopback.
 pub enum Vendor {
     Boost(BoostSimulator),
     Cds(CdsSimulator),
+    Cgr(CgrSimulator),
+    Ems(EmsSimulator),
 }
 
 impl Vendor {
@@ -44,6 +72,8 @@ impl Vendor {
         match self {
             Self::Boost(one) => one,
             Self::Cds(one) => one,
+            Self::Cgr(one) => one,
+            Self::Ems(one) => one,
         }
     }
 
@@ -59,6 +89,8 @@ impl Vendor {
         match self {
             Self::Boost(one) => one.seats_sold(),
             Self::Cds(one) => one.seats_sold(),
+            Self::Cgr(one) => one.seats_sold(),
+            Self::Ems(one) => one.seats_sold(),
         }
     }
 
@@ -67,6 +99,18 @@ impl Vendor {
         match self {
             Self::Boost(_) => ("sale/complete", "sale/orderCancel"),
             Self::Cds(_) => ("transaction/create", "transaction/cancel"),
+            Self::Cgr(_) => ("#ReservationPassCulture", "#AnnulationPassCulture"),
+            Self::Ems(_) => ("VENTE", "ANNULATION"),
+        }
+    }
+
+    /// The first call of a booking, by a part of its path.
+    pub const fn first(&self) -> &'static str {
+        match self {
+            Self::Boost(_) | Self::Cds(_) => "show",
+            Self::Cgr(_) => "#GetSeancesPassCulture",
+            // Nothing is read before it sells.
+            Self::Ems(_) => "VENTE",
         }
     }
 
@@ -75,7 +119,7 @@ impl Vendor {
         match self {
             // Preparing goes to the same address.
             Self::Boost(_) => 1,
-            Self::Cds(_) => 0,
+            Self::Cds(_) | Self::Cgr(_) | Self::Ems(_) => 0,
         }
     }
 
@@ -92,6 +136,16 @@ impl Vendor {
                 show.internet = places;
                 one.put_show(show);
             }
+            Self::Cgr(one) => {
+                let mut show = one.show(id).unwrap();
+                show.seats = places;
+                one.put_show(show);
+            }
+            Self::Ems(one) => {
+                let mut show = one.show(id).unwrap();
+                show.seats = places;
+                one.put_show(show);
+            }
         }
     }
 
@@ -100,6 +154,55 @@ impl Vendor {
         match self {
             Self::Boost(one) => one.remove_show(id),
             Self::Cds(one) => one.remove_show(id),
+            Self::Cgr(one) => one.remove_show(id),
+            Self::Ems(one) => one.remove_show(id),
+        }
+    }
+
+    /// What a person does at the till: voids every sale but those with these barcodes.
+    pub fn void_all_but(&self, barcodes: &[String]) {
+        match self {
+            Self::Boost(one) => one.void_all_but(barcodes),
+            Self::Cds(one) => one.void_all_but(barcodes),
+            Self::Cgr(one) => one.void_all_but(barcodes),
+            Self::Ems(one) => one.void_all_but(barcodes),
+        }
+    }
+
+    /// Its secret, and the settings that work with it.
+    fn settings(&self) -> (&'static str, String) {
+        match self {
+            Self::Boost(one) => (
+                passerelle_boost::simulator::PASSWORD,
+                format!(
+                    "base_url = \"{}\"\nusername = \"{}\"\npassword = {{ file = \"secret\" }}\n",
+                    one.base_url(),
+                    passerelle_boost::simulator::USERNAME
+                ),
+            ),
+            Self::Cds(one) => (
+                passerelle_cds::simulator::API_TOKEN,
+                format!(
+                    "base_url = \"{}\"\naccount_id = \"{}\"\ncinema_id = \"{}\"\napi_token = {{ file = \"secret\" }}\n",
+                    one.base_url(),
+                    passerelle_cds::simulator::ACCOUNT_ID,
+                    passerelle_cds::simulator::CINEMA_ID
+                ),
+            ),
+            Self::Cgr(one) => {
+                use passerelle_cgr::simulator::{CINEMA_ID, PASSWORD, USERNAME};
+                let base = one.base_url();
+                (
+                    PASSWORD,
+                    format!(
+                        "base_url = \"{base}\"\nusername = \"{USERNAME}\"\npassword = {{ file = \"secret\" }}\ncinema_id = \"{CINEMA_ID}\"\n"
+                    ),
+                )
+            }
+            Self::Ems(one) => {
+                use passerelle_ems::simulator::{SECRET, SITE_ID};
+                (SECRET, format!("{}site_id = \"{SITE_ID}\"\n", ems_account(one)))
+            }
         }
     }
 }
@@ -139,6 +242,8 @@ impl Cinema {
             match which {
                 Which::Boost => Vendor::Boost(BoostSimulator::start().await.unwrap()),
                 Which::Cds => Vendor::Cds(CdsSimulator::start().await.unwrap()),
+                Which::Cgr => Vendor::Cgr(CgrSimulator::start().await.unwrap()),
+                Which::Ems => Vendor::Ems(EmsSimulator::start().await.unwrap()),
             }
         });
         let folder = tempfile::tempdir().unwrap();
@@ -157,30 +262,10 @@ impl Cinema {
 
     /// Writes passerelle.toml and the secrets.
     pub fn configure(&self, store_url: &str, public_url: Option<&str>) {
-        let (secret, settings) = match &self.vendor {
-            Vendor::Boost(one) => (
-                passerelle_boost::simulator::PASSWORD,
-                format!(
-                    "base_url = \"{}\"\nusername = \"{}\"\npassword = {{ file = \"secret\" }}\n",
-                    one.base_url(),
-                    passerelle_boost::simulator::USERNAME
-                ),
-            ),
-            Vendor::Cds(one) => (
-                passerelle_cds::simulator::API_TOKEN,
-                format!(
-                    "base_url = \"{}\"\naccount_id = \"{}\"\ncinema_id = \"{}\"\napi_token = {{ file = \"secret\" }}\n",
-                    one.base_url(),
-                    passerelle_cds::simulator::ACCOUNT_ID,
-                    passerelle_cds::simulator::CINEMA_ID
-                ),
-            ),
-        };
+        let (secret, settings) = self.vendor.settings();
         std::fs::write(self.path("secret"), secret).unwrap();
-        let adapter = match self.which {
-            Which::Boost => "boost",
-            Which::Cds => "cds",
-        };
+        std::fs::write(self.path("second-secret"), passerelle_ems::simulator::PASSWORD).unwrap();
+        let adapter = self.which.adapter();
         let public = public_url.map(|url| format!("public_url = \"{url}\"\n")).unwrap_or_default();
         let text = format!(
             "[store]\nurl = \"{store_url}\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_private_addresses = true\n{public}\
@@ -274,8 +359,22 @@ impl Cinema {
         match self.which {
             Which::Boost => [70_231, 70_240, 70_255, 70_260],
             Which::Cds => [90_417, 90_418, 90_419, 90_420],
+            Which::Cgr => [512_001, 512_002, 512_003, 512_004],
+            Which::Ems => [615_400_027_711, 615_400_027_712, 615_400_027_713, 615_400_027_714],
         }
     }
+}
+
+/// Settings of the simulated EMS account, its site left out.
+pub fn ems_account(simulator: &EmsSimulator) -> String {
+    use passerelle_ems::simulator::{SOURCE, USER};
+    format!(
+        "schedule_url = \"{}\"\nsites_url = \"{}\"\nuser = \"{USER}\"\npassword = {{ file = \"second-secret\" }}\n\
+         booking_url = \"{}\"\nsource = \"{SOURCE}\"\nsecret = {{ file = \"secret\" }}\n",
+        simulator.schedule_url(),
+        simulator.sites_url(),
+        simulator.booking_url(),
+    )
 }
 
 pub fn person(number: usize) -> String {
