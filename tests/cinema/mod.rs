@@ -223,15 +223,24 @@ impl Cinema {
         Self::with(which, "75011", "sqlite:passerelle.db")
     }
 
+    /// With other SIRETs of its two venues.
+    pub fn with_sirets(which: Which, sirets: [&str; 2]) -> Self {
+        Self::set(which, "75011", "sqlite:passerelle.db", sirets)
+    }
+
     pub fn with(which: Which, postal_code: &str, store_url: &str) -> Self {
+        Self::set(which, postal_code, store_url, ["85331845900049", "85331845900056"])
+    }
+
+    fn set(which: Which, postal_code: &str, store_url: &str, sirets: [&str; 2]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let people: Vec<Value> = (0..PEOPLE).map(|n| json!({ "email": person(n), "credit_cents": 30_000 })).collect();
         let seed = json!({
             "accounts": [{ "name": "default", "api_key": API_KEY, "hmac_key": HMAC_KEY }],
             "venues": [
-                { "id": VENUE, "siret": "85331845900049", "name": "Cinéma du Port", "postal_code": postal_code },
-                { "id": OTHER_VENUE, "siret": "85331845900056", "name": "Cinéma du Parc", "postal_code": "97400" },
+                { "id": VENUE, "siret": sirets[0], "name": "Cinéma du Port", "postal_code": postal_code },
+                { "id": OTHER_VENUE, "siret": sirets[1], "name": "Cinéma du Parc", "postal_code": "97400" },
             ],
             "beneficiaries": people,
         });
@@ -321,8 +330,13 @@ impl Cinema {
 
     /// The stock of a vendor's show, by its number there.
     pub fn stock(&self, show: i64) -> u64 {
+        self.stock_of(&show.to_string())
+    }
+
+    /// The stock of a vendor's show, by its key there.
+    pub fn stock_of(&self, show: &str) -> u64 {
         let key = format!(":show:{show}");
-        let lines = self.run(&["explain", &show.to_string()]);
+        let lines = self.run(&["explain", show]);
         lines
             .iter()
             .find(|line| line["event"] == "date" && line["key"].as_str().is_some_and(|text| text.ends_with(&key)))

@@ -30,7 +30,6 @@ use passerelle_contract::{
 use serde_json::Value;
 
 use client::Ems;
-pub use sites::{Site, sites};
 use source::Shows;
 
 /// The adapter.

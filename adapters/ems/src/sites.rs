@@ -1,6 +1,6 @@
 //! The account's sites: which cinema has which id. For `check`, and for chains.
 
-use passerelle_contract::{AdapterError, BoxFuture, Context, SettingsError, SitesError};
+use passerelle_contract::{AdapterError, BoxFuture, Context, SettingsError, Site, SitesError};
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::json::Object;
 use passerelle_kit::lenient;
@@ -16,26 +16,8 @@ const MOST_SITES: usize = 5_000;
 /// Digits of a SIRET. Some sites state a SIREN, which has nine and names a company, not a place.
 const SIRET_DIGITS: usize = 14;
 
-/// One site of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    /// What goes into the setting `site_id`, zeros in front included.
-    pub id: String,
-    /// The cinema's name; may be empty.
-    pub name: String,
-    /// Its SIRET, where one is stated.
-    pub siret: Option<String>,
-    /// Allociné's own code of the cinema: a letter and digits.
-    pub allocine_id: Option<String>,
-    /// Its town; may be empty.
-    pub city: String,
-}
-
 /// Asks for them.
-pub(crate) fn list(
-    mut settings: Value,
-    context: Context,
-) -> BoxFuture<'static, Result<Vec<passerelle_contract::Site>, SitesError>> {
+pub(crate) fn list(mut settings: Value, context: Context) -> BoxFuture<'static, Result<Vec<Site>, SitesError>> {
     Box::pin(async move {
         // Which site is what is being asked: a word stands in for it.
         if let Some(table) = settings.as_object_mut() {
@@ -48,16 +30,8 @@ pub(crate) fn list(
                 "write the address of the sites export: nothing else tells the account's sites",
             )
         })?;
-        Ok(read.into_iter().take(MOST_SITES).map(Site::told).collect())
+        Ok(read.into_iter().take(MOST_SITES).collect())
     })
-}
-
-impl Site {
-    fn told(self) -> passerelle_contract::Site {
-        let parts = [self.name, self.city];
-        let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-        passerelle_contract::Site { id: self.id, name, siret: self.siret }
-    }
 }
 
 impl Ems {
@@ -71,20 +45,18 @@ impl Ems {
 }
 
 /// Reads a sites export. Sites without id are left out; `None` when it is no such export.
-#[must_use]
-pub fn sites(body: &str) -> Option<Vec<Site>> {
+fn sites(body: &str) -> Option<Vec<Site>> {
     let answer: Object<'_> = serde_json::from_str(body).ok()?;
     Some(wire::list(&answer, "sites")?.into_iter().filter_map(record).filter_map(|site| read(&site)).collect())
 }
 
 fn read(site: &Object<'_>) -> Option<Site> {
     let siret = text(site, "siret").map(|text| text.split_whitespace().collect::<String>());
+    let parts: Vec<String> = [text(site, "name"), text(site, "city")].into_iter().flatten().collect();
     Some(Site {
         id: text(site, "id")?,
-        name: text(site, "name").unwrap_or_default(),
+        name: parts.join(", "),
         siret: siret.filter(|siret| siret.len() == SIRET_DIGITS && siret.bytes().all(|byte| byte.is_ascii_digit())),
-        allocine_id: text(site, "allocine_id"),
-        city: text(site, "city").unwrap_or_default(),
     })
 }
 
@@ -115,13 +87,11 @@ mod tests {
             read[0],
             Site {
                 id: "6154".into(),
-                name: "Cinéma du Sémaphore".into(),
+                name: "Cinéma du Sémaphore, Saint-Orlan".into(),
                 siret: Some("11112222333344".into()),
-                allocine_id: Some("Z6154".into()),
-                city: "Saint-Orlan".into(),
             }
         );
-        assert_eq!((read[1].id.as_str(), &read[1].siret, &read[1].allocine_id), ("0042", &None, &None));
+        assert_eq!((read[1].id.as_str(), &read[1].siret), ("0042", &None));
         for odd in ["", "[]", "{}", r#"{"sites":null}"#, "<html>"] {
             assert_eq!(sites(odd), None, "{odd}");
         }
