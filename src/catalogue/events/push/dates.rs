@@ -11,6 +11,8 @@ use crate::passculture::{DateBody, DatePatch, EventDate, MAX_PRICE_CATEGORIES, P
 use crate::rules::screenings::CategoryTerms;
 use crate::store::events::{DateRow, EventRow};
 
+/// A date that is gone at the vendor, and closed.
+const HAS_BOOKINGS: &str = "HasBookings: the show is gone, people have booked it, and it stays closed";
 /// A date whose price category cannot be made.
 const TOO_MANY_CATEGORIES: &str =
     "TooManyPriceCategories: the offer has 50 price categories at pass Culture, and none can be deleted";
@@ -75,6 +77,9 @@ impl Push<'_> {
                     // Bookings that we know nothing of count too.
                     let held = live.contains(&date.id) || date.booked > 0;
                     *step = if held { close_step(row) } else { DateStep::Withdraw };
+                    if held && *step == DateStep::Nothing {
+                        row.refused = Some(HAS_BOOKINGS.to_owned());
+                    }
                     rows.push(row.clone());
                 }
                 (None, DateStep::Withdraw) => {
