@@ -10,7 +10,7 @@
 use std::time::UNIX_EPOCH;
 
 use jiff::tz::TimeZone;
-use passerelle_contract::{Film, Format, Quantity, Screening, Severity, Starts, Tariff};
+use passerelle_contract::{EventKind, Film, Format, Quantity, Screening, Severity, Starts, Tariff};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,8 @@ pub struct Place<'a> {
     pub venue: VenueTerms,
     /// Two seats at once?
     pub duo: bool,
+    /// What the shows are.
+    pub kind: EventKind,
     /// Are its seats sold through the gateway? An offer can never change from one to the other.
     pub ticketed: bool,
     /// Are places stated in all, those that are booked included?
@@ -68,6 +70,15 @@ pub struct EventTerms {
     pub visa: Option<String>,
     /// Who made it.
     pub stage_director: Option<String>,
+    /// pass Culture's slugs, where the category wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show_type: Option<String>,
+    /// As `show_type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub music_type: Option<String>,
+    /// Whom beneficiaries write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking_contact: Option<String>,
     /// Two seats at once?
     pub duo: bool,
     /// Where its picture is fetched.
@@ -255,11 +266,14 @@ fn event_terms(film: &Film, place: &Place<'_>) -> Option<EventTerms> {
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     Some(EventTerms {
         name,
-        category: "SEANCE_CINE".to_owned(),
+        category: place.kind.category.clone(),
         description: Some(description).filter(|text| !text.is_empty()),
         duration_minutes: film.duration_minutes.filter(|minutes| (1..=LONGEST_MINUTES).contains(minutes)),
         visa: written(&film.visa).filter(|visa| visa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))),
         stage_director: written(&film.director),
+        show_type: place.kind.show_type.clone(),
+        music_type: place.kind.music_type.clone(),
+        booking_contact: place.kind.booking_contact.clone(),
         duo: place.duo,
         ticketed: place.ticketed,
         film: FilmIdentity::of(film),
@@ -364,6 +378,7 @@ mod tests {
                 zone: &zone,
                 venue,
                 duo: true,
+                kind: EventKind::film(),
                 ticketed: true,
                 in_all: false,
                 now: 1_770_000_000_000,

@@ -12,8 +12,8 @@ use passerelle::store::bookings::{BookingRow, BookingState, Move, TicketRow, Tic
 use passerelle::store::{ConnectionRecord, Lease, Owner, Store};
 use passerelle_contract::{
     Adapter, AdapterError, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, Cents, Completeness, Deadline, End,
-    Expectations, Film, FindOutcome, Format, Journal, Look, Order, Page, PageStream, Places, Position, Probe, Pull,
-    Quantity, Row, Screening, Semantics, Showtime, Source, Starts, Tariff, Ticket,
+    EventKind, Expectations, Film, FindOutcome, Format, Journal, Look, Order, Page, PageStream, Places, Position,
+    Probe, Pull, Quantity, Row, Screening, Semantics, Showtime, Source, Starts, Tariff, Ticket,
 };
 use secrecy::SecretString;
 
@@ -30,6 +30,8 @@ pub(crate) struct Cinema {
     pub(crate) sells: bool,
     /// Are its places stated in all, those that are booked included?
     pub(crate) in_all: Mutex<bool>,
+    /// What its shows are.
+    pub(crate) kind: Mutex<EventKind>,
     pub(crate) known: Mutex<Vec<String>>,
 }
 
@@ -40,6 +42,10 @@ impl Adapter for Cinema {
 
     fn box_office(&self) -> Option<&dyn BoxOffice> {
         self.sells.then_some(self as &dyn BoxOffice)
+    }
+
+    fn kind(&self) -> EventKind {
+        self.kind.lock().unwrap().clone()
     }
 
     fn probes(&self) -> Vec<Probe<'_>> {
@@ -161,6 +167,7 @@ impl Stage {
             completeness: Mutex::new(Completeness::Snapshot),
             sells,
             in_all: Mutex::new(false),
+            kind: Mutex::new(EventKind::film()),
             known: Mutex::default(),
         };
         Self { sandbox, store, lease, client, connection, cinema }

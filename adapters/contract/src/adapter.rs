@@ -59,6 +59,27 @@ pub struct Descriptor {
 /// Settings and context → adapter, or everything that is wrong with them.
 pub type Connect = fn(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError>;
 
+/// What an adapter's shows are on pass Culture: films, or what the connection's settings say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventKind {
+    /// pass Culture's category: `SEANCE_CINE`, `CONCERT`, `SPECTACLE_REPRESENTATION`, …
+    pub category: String,
+    /// pass Culture's slug of a show's kind; live shows want one.
+    pub show_type: Option<String>,
+    /// pass Culture's slug of a music's kind; concerts want one.
+    pub music_type: Option<String>,
+    /// E-mail address that beneficiaries write to; concerts, live shows and most festivals want one. At most 120 characters.
+    pub booking_contact: Option<String>,
+}
+
+impl EventKind {
+    /// Films in a cinema.
+    #[must_use]
+    pub fn film() -> Self {
+        Self { category: "SEANCE_CINE".to_owned(), show_type: None, music_type: None, booking_contact: None }
+    }
+}
+
 /// A site of an account: one cinema of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -156,6 +177,11 @@ pub trait Adapter: Send + Sync {
     /// May two seats be booked at once? pass Culture calls it *duo*. Asked for showtimes only.
     fn duo(&self) -> bool {
         true
+    }
+
+    /// What its shows are on pass Culture. Asked for showtimes only.
+    fn kind(&self) -> EventKind {
+        EventKind::film()
     }
 
     /// Health questions: at least reach, sign in (where there is a sign-in) and read one, for whatever it can reach.

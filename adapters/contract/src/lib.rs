@@ -18,8 +18,8 @@ mod source;
 mod value;
 
 pub use adapter::{
-    Adapter, BoxFuture, Connect, Context, Descriptor, Limits, ListSites, Sector, SettingProblem, SettingsError, Site,
-    SitesError,
+    Adapter, BoxFuture, Connect, Context, Descriptor, EventKind, Limits, ListSites, Sector, SettingProblem,
+    SettingsError, Site, SitesError,
 };
 pub use box_office::{
     BarcodeScope, BookOutcome, BoxOffice, CancelOutcome, CancelUnit, Deadline, FindOutcome, Holder, Journal, Look,

@@ -19,7 +19,7 @@ pub struct Screening {
     pub at: Position,
 }
 
-/// A film as its vendor knows it. "Unknown" is `None`: never a zero, never an empty text.
+/// What is shown, as its vendor knows it: a film, or another kind of show ([`crate::Adapter::kind`]). "Unknown" is `None`: never a zero, never an empty text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Film {
     /// The vendor's own stable key, at most 40 characters, without the vendor's name.

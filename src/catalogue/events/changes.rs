@@ -2,7 +2,7 @@
 
 use passerelle_contract::Quantity;
 
-use crate::passculture::{CategoryFields, DatePatch, Event, EventDate, EventPatch};
+use crate::passculture::{CategoryFields, Contact, DatePatch, Event, EventDate, EventPatch};
 use crate::rules::screenings::{CategoryTerms, DateTerms, EventTerms};
 use crate::store::Millis;
 use crate::store::events::{DateRow, EventRow};
@@ -104,14 +104,16 @@ pub(super) fn as_read(row: &DateRow, date: &EventDate) -> DateRow {
 
 /// What to send for a changed event, when pass Culture has it; `None` when it is as it should be.
 pub(super) fn event_patch(desired: &EventTerms, acknowledged: &EventTerms) -> Option<EventPatch> {
-    let fields = (desired.visa != acknowledged.visa || desired.stage_director != acknowledged.stage_director)
-        .then(|| category_fields(desired));
+    let fields = category_fields(desired);
+    let fields = (fields != category_fields(acknowledged)).then_some(fields);
+    let contact = desired.booking_contact.clone().filter(|_| desired.booking_contact != acknowledged.booking_contact);
     let changed = |differs: bool, text: &Option<String>| differs.then(|| text.clone());
     let patch = EventPatch {
         name: (desired.name != acknowledged.name).then(|| desired.name.clone()),
         description: changed(desired.description != acknowledged.description, &desired.description),
         category: fields,
         duo: (desired.duo != acknowledged.duo).then_some(desired.duo),
+        booking_contact: contact.map(Contact::new),
         duration_minutes: (desired.duration_minutes != acknowledged.duration_minutes)
             .then_some(desired.duration_minutes),
         ..EventPatch::default()
@@ -128,6 +130,10 @@ pub(super) fn terms_of(event: &Event, desired: &EventTerms) -> EventTerms {
         duration_minutes: event.duration_minutes,
         visa: event.category.visa.clone(),
         stage_director: event.category.stage_director.clone(),
+        // pass Culture shows other words than it takes.
+        show_type: desired.show_type.clone(),
+        music_type: desired.music_type.clone(),
+        booking_contact: event.booking_contact.as_ref().map(|contact| contact.expose().to_owned()),
         duo: event.duo,
         poster: desired.poster.clone(),
         ticketed: desired.ticketed,
@@ -141,6 +147,8 @@ pub(super) fn category_fields(terms: &EventTerms) -> CategoryFields {
         category: terms.category.clone(),
         visa: terms.visa.clone(),
         stage_director: terms.stage_director.clone(),
+        show_type: terms.show_type.clone(),
+        music_type: terms.music_type.clone(),
         ..CategoryFields::default()
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn place<'a>(
         zone,
         venue,
         duo: adapter.duo(),
+        kind: adapter.kind(),
         ticketed: adapter.box_office().is_some(),
         in_all: expectations.places_in_all,
         now,

@@ -17,7 +17,7 @@ use super::pictures::Pictures;
 use super::{Ledger, changes};
 use crate::catalogue::PassError;
 use crate::catalogue::progress::{Progress, Step};
-use crate::passculture::{Client, Event, EventBody, EventPublication, NorthError, PriceCategory, SendError};
+use crate::passculture::{Client, Contact, Event, EventBody, EventPublication, NorthError, PriceCategory, SendError};
 use crate::rules::screenings::CategoryTerms;
 use crate::store::bookings::MAX_ASKED;
 use crate::store::events::{DateRow, EventRow};
@@ -213,7 +213,7 @@ impl Push<'_> {
             duo: terms.duo,
             description: terms.description.clone(),
             duration_minutes: terms.duration_minutes,
-            booking_contact: None,
+            booking_contact: terms.booking_contact.clone().map(Contact::new),
             booking_email: None,
             collection_details: None,
             publication: EventPublication::Now,
