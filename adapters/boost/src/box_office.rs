@@ -15,6 +15,7 @@ use passerelle_contract::{
 };
 use passerelle_kit::http::{Answer, Verb};
 use passerelle_kit::lenient;
+use passerelle_kit::sales::each_once;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -121,21 +122,8 @@ impl BoxOffice for Boost {
 
     fn cancel<'a>(&'a self, tickets: &'a [Ticket], deadline: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>> {
         Box::pin(async move {
-            let codes: Vec<String> = tickets.iter().map(sale_code).collect();
-            let mut known: Vec<(String, Cancelled)> = Vec::new();
-            for code in &codes {
-                if !known.iter().any(|(done, _)| done == code) {
-                    let cancelled = self.cancel_sale(code, deadline).await;
-                    known.push((code.clone(), cancelled));
-                }
-            }
-            codes
-                .iter()
-                .map(|code| match known.iter().find(|(done, _)| done == code) {
-                    Some((_, cancelled)) => cancelled.outcome(),
-                    None => Cancelled::Nothing(no_call()).outcome(),
-                })
-                .collect()
+            each_once(tickets.iter().map(sale_code), |code| async move { self.cancel_sale(&code, deadline).await })
+                .await
         })
     }
 
@@ -298,18 +286,18 @@ impl Boost {
         )
     }
 
-    async fn cancel_sale(&self, code: &str, deadline: Deadline) -> Cancelled {
+    async fn cancel_sale(&self, code: &str, deadline: Deadline) -> CancelOutcome {
         const OPERATION: &str = "cancel the sale";
         let body = json!({ "sales": [{ "code": code, "refundType": REFUND }] });
         let url = self.at("api/sale/orderCancel");
         match self.act(OPERATION, Verb::Put, url, &body, (deadline, Duration::ZERO), async || Ok(())).await {
             Ok(answer) => cancelled(&answer, OPERATION),
-            Err(Trouble::Nothing(error)) => Cancelled::Nothing(Told::of(&error)),
-            Err(Trouble::Doubt(error)) => Cancelled::Doubt(Told::of(&error)),
+            Err(Trouble::Nothing(error)) => CancelOutcome::NotAttempted(error),
+            Err(Trouble::Doubt(error)) => CancelOutcome::Unknown(error),
             Err(Trouble::Said(said)) => match sentence(said.status, &said.message) {
-                Sentence::NoSale => Cancelled::NotFound,
-                Sentence::AlreadyCancelled => Cancelled::Before,
-                _ => Cancelled::Refused(said.message),
+                Sentence::NoSale => CancelOutcome::NotFound,
+                Sentence::AlreadyCancelled => CancelOutcome::AlreadyCancelled,
+                _ => CancelOutcome::Refused(said.message),
             },
         }
     }
@@ -378,78 +366,19 @@ fn sale_of(order: &Order, answer: &Answer, left: u32) -> Result<Sale, AdapterErr
     Ok(Sale { tickets, remaining: Quantity::Exactly(left.saturating_sub(order.quantity)) })
 }
 
-/// What became of a sale that was to be cancelled.
-enum Cancelled {
-    Now,
-    Before,
-    NotFound,
-    Refused(String),
-    Nothing(Told),
-    Doubt(Told),
-}
-
-/// An error that is told of several tickets.
-#[derive(Clone)]
-struct Told {
-    class: Class,
-    code: &'static str,
-    operation: String,
-    context: String,
-    retry_after: Option<Duration>,
-}
-
-impl Told {
-    fn of(error: &AdapterError) -> Self {
-        Self {
-            class: error.class,
-            code: error.code,
-            operation: error.operation.clone(),
-            context: error.context.clone(),
-            retry_after: error.retry_after,
-        }
-    }
-
-    fn error(&self) -> AdapterError {
-        AdapterError::new(self.class, self.code, self.operation.clone(), self.context.clone()).after(self.retry_after)
-    }
-}
-
-impl Cancelled {
-    fn outcome(&self) -> CancelOutcome {
-        match self {
-            Self::Now => CancelOutcome::Cancelled,
-            Self::Before => CancelOutcome::AlreadyCancelled,
-            Self::NotFound => CancelOutcome::NotFound,
-            Self::Refused(why) => CancelOutcome::Refused(why.clone()),
-            Self::Nothing(told) => CancelOutcome::NotAttempted(told.error()),
-            Self::Doubt(told) => CancelOutcome::Unknown(told.error()),
-        }
-    }
-}
-
-fn no_call() -> Told {
-    Told {
-        class: Class::Data,
-        code: "NoSale",
-        operation: "cancel the sale".to_owned(),
-        context: "the ticket names no sale".to_owned(),
-        retry_after: None,
-    }
-}
-
 /// A success. Servers were seen to answer with nothing at all, or with a plain `OK`.
-fn cancelled(answer: &Answer, operation: &str) -> Cancelled {
+fn cancelled(answer: &Answer, operation: &str) -> CancelOutcome {
     let text = lenient::text(&answer.body).unwrap_or("?").trim();
     let plain = answer.content_type().is_some_and(|kind| kind.starts_with("text/plain"));
     if (answer.status == 204 && text.is_empty()) || (plain && text.eq_ignore_ascii_case("OK")) {
-        return Cancelled::Now;
+        return CancelOutcome::Cancelled;
     }
     let one: Result<wire::One<'_>, AdapterError> = read(answer, operation);
     let sale = one.ok().and_then(|one| serde_json::from_str::<wire::Sale<'_>>(one.data.get()).ok());
     match sale {
-        Some(wire::Sale { cancelled: Some(true), .. }) => Cancelled::Now,
-        Some(wire::Sale { cancelled: Some(false), .. }) => Cancelled::Doubt(Told::of(&refused(answer, operation))),
-        Some(wire::Sale { cancelled: None, code, .. }) if code.trimmed().is_some() => Cancelled::Now,
-        _ => Cancelled::Doubt(Told::of(&malformed(answer, operation))),
+        Some(wire::Sale { cancelled: Some(true), .. }) => CancelOutcome::Cancelled,
+        Some(wire::Sale { cancelled: Some(false), .. }) => CancelOutcome::Unknown(refused(answer, operation)),
+        Some(wire::Sale { cancelled: None, code, .. }) if code.trimmed().is_some() => CancelOutcome::Cancelled,
+        _ => CancelOutcome::Unknown(malformed(answer, operation)),
     }
 }

@@ -346,7 +346,7 @@ impl Cds {
         }
         let payment = match self.known_statics(For::Booking(deadline)).await {
             Ok(statics) => statics.payment,
-            Err(error) => return all(&|| CancelOutcome::NotAttempted(again(&error))),
+            Err(error) => return all(&|| CancelOutcome::NotAttempted(error.again())),
         };
         let body = json!({ "paiementtypeid": payment, "barcodes": numbers });
         match self.act(OPERATION, Verb::Put, "transaction/cancel", &body, deadline.left()).await {
@@ -355,8 +355,8 @@ impl Cds {
                 all(&|| CancelOutcome::NotAttempted(answer.refused()))
             }
             Ok(answer) => all(&|| CancelOutcome::Unknown(answer.refused())),
-            Err(NotAnswered::NotSent(error)) => all(&|| CancelOutcome::NotAttempted(again(&error))),
-            Err(NotAnswered::Unknown(error)) => all(&|| CancelOutcome::Unknown(again(&error))),
+            Err(NotAnswered::NotSent(error)) => all(&|| CancelOutcome::NotAttempted(error.again())),
+            Err(NotAnswered::Unknown(error)) => all(&|| CancelOutcome::Unknown(error.again())),
         }
     }
 
@@ -469,10 +469,6 @@ fn reason(code: &str) -> String {
         "DAY_CLOSED" => "the cinema has closed its books for the day".to_owned(),
         other => other.chars().take(100).collect(),
     }
-}
-
-fn again(error: &AdapterError) -> AdapterError {
-    AdapterError::new(error.class, error.code, error.operation.clone(), error.context.clone()).after(error.retry_after)
 }
 
 fn hint(order: &Order, trace: &Trace, what: &str) -> String {

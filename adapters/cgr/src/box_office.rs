@@ -13,6 +13,7 @@ use passerelle_contract::{
     FindOutcome, Holder, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket, WallClock,
 };
 use passerelle_kit::http::{Answer, NotAnswered};
+use passerelle_kit::sales::each_once;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Content;
@@ -127,20 +128,7 @@ impl BoxOffice for Cgr {
 
     fn cancel<'a>(&'a self, tickets: &'a [Ticket], deadline: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>> {
         Box::pin(async move {
-            let mut done: Vec<(String, CancelOutcome)> = Vec::new();
-            let mut outcomes = Vec::with_capacity(tickets.len());
-            for code in tickets.iter().map(qr_code) {
-                let outcome = match done.iter().find(|(known, _)| *known == code) {
-                    Some((_, outcome)) => same(outcome),
-                    None => {
-                        let outcome = self.void(&code, deadline).await;
-                        done.push((code, same(&outcome)));
-                        outcome
-                    }
-                };
-                outcomes.push(outcome);
-            }
-            outcomes
+            each_once(tickets.iter().map(qr_code), |code| async move { self.void(&code, deadline).await }).await
         })
     }
 
@@ -382,22 +370,6 @@ fn seats(placement: &str, quantity: usize) -> Vec<Option<String>> {
 /// What a cancellation of this ticket names.
 fn qr_code(ticket: &Ticket) -> String {
     serde_json::from_str::<Kept>(&ticket.vendor).map_or_else(|_| ticket.barcode.clone(), |kept| kept.qr_code)
-}
-
-/// The outcome of one call, for one more ticket of its sale.
-fn same(outcome: &CancelOutcome) -> CancelOutcome {
-    let copy = |error: &AdapterError| {
-        AdapterError::new(error.class, error.code, error.operation.clone(), error.context.clone())
-            .after(error.retry_after)
-    };
-    match outcome {
-        CancelOutcome::Cancelled => CancelOutcome::Cancelled,
-        CancelOutcome::AlreadyCancelled => CancelOutcome::AlreadyCancelled,
-        CancelOutcome::NotFound => CancelOutcome::NotFound,
-        CancelOutcome::Refused(why) => CancelOutcome::Refused(why.clone()),
-        CancelOutcome::NotAttempted(error) => CancelOutcome::NotAttempted(copy(error)),
-        CancelOutcome::Unknown(error) => CancelOutcome::Unknown(copy(error)),
-    }
 }
 
 /// What a person needs to find a sale that may have happened.

@@ -224,6 +224,21 @@ pub enum CancelOutcome {
     Unknown(AdapterError),
 }
 
+impl CancelOutcome {
+    /// The same outcome, of another ticket of the sale.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Cancelled => Self::Cancelled,
+            Self::AlreadyCancelled => Self::AlreadyCancelled,
+            Self::NotFound => Self::NotFound,
+            Self::Refused(why) => Self::Refused(why.clone()),
+            Self::NotAttempted(error) => Self::NotAttempted(error.again()),
+            Self::Unknown(error) => Self::Unknown(error.again()),
+        }
+    }
+}
+
 /// Sells seats of the showtimes that this adapter states.
 ///
 /// Called from many tasks at once, beside a running pass and before any pass of this process; nothing that a booking

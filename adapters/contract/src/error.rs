@@ -71,6 +71,12 @@ impl AdapterError {
         Self { class, code, operation: operation.into(), context: context.into(), retry_after: None, source: None }
     }
 
+    /// The same error, told of one more thing that it stopped; its chain stays with the first.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.class, self.code, self.operation.clone(), self.context.clone()).after(self.retry_after)
+    }
+
     /// The same error with the cause attached.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

@@ -17,7 +17,7 @@ use passerelle_contract::{
 use passerelle_kit::http::Lane;
 
 use crate::client::{Call, Ems, Trouble, code, now, odd, refused};
-use crate::orders::{Trace, Voided, kept, order_number, tickets};
+use crate::orders::{Trace, kept, order_number, tickets};
 use crate::signing::pseudonym;
 use crate::wire::{Done, No, Reply, without_zeros};
 
@@ -192,7 +192,7 @@ impl Ems {
         let error = AdapterError::new(Class::VendorFault, "WrongNumberOfTickets", Call::Sell.operation(), why);
         // Only the cancellation's own yes counts: a sale this young may not be found yet by those who look for it.
         let void = match done.tickets.iter().find_map(|ticket| kept(ticket, site_id, number)) {
-            Some(kept) => matches!(self.void_order(&kept, Deadline::after(TAKE_BACK)).await, Voided::Now),
+            Some(kept) => matches!(self.void_order(&kept, Deadline::after(TAKE_BACK)).await, CancelOutcome::Cancelled),
             None => false,
         };
         if void { Err(End::Nothing(error)) } else { Err(End::Unknown(Box::new(Suspicion { error, tickets }))) }

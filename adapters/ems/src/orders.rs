@@ -4,6 +4,7 @@
 
 use passerelle_contract::{AdapterError, CancelOutcome, Deadline, FindOutcome, Look, Order, Reference, Ticket};
 use passerelle_kit::http::Lane;
+use passerelle_kit::sales::each_once;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Call, Ems, Trouble, odd, refused};
@@ -31,34 +32,14 @@ pub(crate) struct Kept {
     pub(crate) num_cmde: String,
 }
 
-impl Kept {
-    fn same_order(&self, other: &Self) -> bool {
-        (&self.num_cine, self.num_trans, &self.num_cmde) == (&other.num_cine, other.num_trans, &other.num_cmde)
-    }
-}
+/// A ticket, as far as its order goes.
+#[derive(Clone)]
+struct SameOrder(Kept);
 
-/// What became of an order that was to be voided.
-#[derive(Debug)]
-pub(crate) enum Voided {
-    Now,
-    Before,
-    NotFound,
-    Refused(String),
-    Nothing(AdapterError),
-    Doubt(AdapterError),
-}
-
-impl Voided {
-    /// The same, told of one of several tickets.
-    pub(crate) fn outcome(&self) -> CancelOutcome {
-        match self {
-            Self::Now => CancelOutcome::Cancelled,
-            Self::Before => CancelOutcome::AlreadyCancelled,
-            Self::NotFound => CancelOutcome::NotFound,
-            Self::Refused(why) => CancelOutcome::Refused(why.clone()),
-            Self::Nothing(error) => CancelOutcome::NotAttempted(again(error)),
-            Self::Doubt(error) => CancelOutcome::Unknown(again(error)),
-        }
+impl PartialEq for SameOrder {
+    fn eq(&self, other: &Self) -> bool {
+        let order = |Self(kept): &Self| (kept.num_cine.clone(), kept.num_trans, kept.num_cmde.clone());
+        order(self) == order(other)
     }
 }
 
@@ -134,30 +115,21 @@ impl Ems {
 
     /// Voids tickets: one call for each order, with the numbers of its first ticket, frees all of its seats.
     pub(crate) async fn void(&self, tickets: &[Ticket], deadline: Deadline) -> Vec<CancelOutcome> {
-        let mut orders: Vec<(Kept, Voided)> = Vec::new();
-        let mut outcomes = Vec::with_capacity(tickets.len());
-        for ticket in tickets {
-            let Ok(kept) = serde_json::from_str::<Kept>(&ticket.vendor) else {
-                outcomes
-                    .push(CancelOutcome::Refused("the numbers of the ticket at the vendor are not known".to_owned()));
-                continue;
-            };
-            if let Some((_, voided)) = orders.iter().find(|(known, _)| known.same_order(&kept)) {
-                outcomes.push(voided.outcome());
-                continue;
+        let kept = |ticket: &Ticket| serde_json::from_str::<Kept>(&ticket.vendor).ok().map(SameOrder);
+        let void = |order: Option<SameOrder>| async move {
+            match order {
+                Some(SameOrder(kept)) => self.void_order(&kept, deadline).await,
+                None => CancelOutcome::Refused("the numbers of the ticket at the vendor are not known".to_owned()),
             }
-            let voided = self.void_order(&kept, deadline).await;
-            outcomes.push(voided.outcome());
-            orders.push((kept, voided));
-        }
-        outcomes
+        };
+        each_once(tickets.iter().map(kept), void).await
     }
 
-    pub(crate) async fn void_order(&self, kept: &Kept, deadline: Deadline) -> Voided {
+    pub(crate) async fn void_order(&self, kept: &Kept, deadline: Deadline) -> CancelOutcome {
         let site_id = &self.settings().site_id;
         if kept.num_cine != *site_id {
             // Numbers and barcodes are a site's own: here they would name somebody else's ticket.
-            return Voided::Refused(format!(
+            return CancelOutcome::Refused(format!(
                 "the ticket is of site {}, this connection of site {site_id}",
                 kept.num_cine
             ));
@@ -168,10 +140,10 @@ impl Ems {
             .number("num_trans", kept.num_trans)
             .number("num_ope", kept.num_ope);
         match self.call(Call::Void, body, Lane::Booking, deadline.left()).await {
-            Ok(Reply::Empty | Reply::Yes(_)) => Voided::Now,
+            Ok(Reply::Empty | Reply::Yes(_)) => CancelOutcome::Cancelled,
             Ok(Reply::No(no)) => self.void_was_refused(kept, &no, deadline).await,
-            Err(Trouble::Nothing(error)) => Voided::Nothing(error),
-            Err(Trouble::Doubt(error)) => Voided::Doubt(error),
+            Err(Trouble::Nothing(error)) => CancelOutcome::NotAttempted(error),
+            Err(Trouble::Doubt(error)) => CancelOutcome::Unknown(error),
         }
     }
 
@@ -179,18 +151,14 @@ impl Ems {
     /// for: a ticket that is still there is kept by the vendor, for a person to see to; an order that the vendor no longer
     /// knows, or knows without tickets, was voided before, as we named it and were given its tickets. Should the vendor go on
     /// showing the tickets of voided orders, then a repeated cancellation ends with a person, and with nothing untrue.
-    async fn void_was_refused(&self, kept: &Kept, no: &No, deadline: Deadline) -> Voided {
+    async fn void_was_refused(&self, kept: &Kept, no: &No, deadline: Deadline) -> CancelOutcome {
         match self.status(&kept.num_cmde, deadline).await {
             Ok(Reply::Yes(done)) if done.tickets.iter().any(|ticket| ticket.operation == Some(kept.num_ope)) => {
-                Voided::Refused(refused(Call::Void, no).context)
+                CancelOutcome::Refused(refused(Call::Void, no).context)
             }
-            Ok(Reply::Yes(done)) if !done.tickets.is_empty() => Voided::NotFound,
-            Ok(_) => Voided::Before,
-            Err(error) => Voided::Doubt(error),
+            Ok(Reply::Yes(done)) if !done.tickets.is_empty() => CancelOutcome::NotFound,
+            Ok(_) => CancelOutcome::AlreadyCancelled,
+            Err(error) => CancelOutcome::Unknown(error),
         }
     }
-}
-
-fn again(error: &AdapterError) -> AdapterError {
-    AdapterError::new(error.class, error.code, error.operation.clone(), error.context.clone()).after(error.retry_after)
 }

@@ -3,7 +3,7 @@
 //! [`http`] is the only way a vendor's package reaches the network: polite, bounded, and shut to the gateway's own
 //! network. [`settings`] reads `[connection.settings]` and reports every problem with its dotted path. [`secret`] reads
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
-//! of a record so that one odd value loses nothing else; [`pass`] cuts what came in one go into pages. [`mod@reference`] and
+//! of a record so that one odd value loses nothing else; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
 //! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
@@ -14,5 +14,6 @@ pub mod lenient;
 pub mod money;
 pub mod pass;
 pub mod reference;
+pub mod sales;
 pub mod secret;
 pub mod settings;
