@@ -7,10 +7,11 @@ mod common;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use passerelle_cds::simulator::{CdsSimulator, Quirks, SimShow};
+use passerelle_cds::DESCRIPTOR;
+use passerelle_cds::simulator::{ACCOUNT_ID, API_TOKEN, CINEMA_ID, CdsSimulator, Quirks, SimShow};
 use passerelle_contract::{
-    Adapter, AdapterError, BookOutcome, BoxFuture, CancelOutcome, Cents, Completeness, Deadline, Journal, Order, Page,
-    Pull, Quantity, Refusal, Row, Screening, Ticket,
+    Adapter, AdapterError, BookOutcome, BoxFuture, CancelOutcome, Cents, Completeness, Context, Deadline, Journal,
+    Order, Page, Pull, Quantity, Refusal, Row, Screening, Ticket,
 };
 use passerelle_testkit::simulator::{Fault, Simulator as _};
 
@@ -161,4 +162,23 @@ async fn a_booking_makes_only_the_calls_it_must_once_something_was_read() {
     let (outcome, written) = book(adapter.as_ref(), &wrong).await;
     assert!(matches!(&outcome, BookOutcome::NotAttempted(error) if error.code == "PriceChanged"), "{outcome:?}");
     assert_eq!(written, 0);
+}
+
+#[tokio::test]
+async fn the_cinemas_of_an_account_are_told_and_nothing_of_their_secrets() {
+    let simulator = CdsSimulator::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), API_TOKEN).unwrap();
+    // As a chain has it: the account, and no cinema.
+    let settings = serde_json::json!({ "base_url": simulator.base_url(), "account_id": ACCOUNT_ID,
+        "api_token": { "file": "token" } });
+    let context = || Context { allow_private_addresses: true, base_dir: folder.path().into(), ..Context::default() };
+    let list = DESCRIPTOR.list_sites.unwrap();
+    let sites = list(settings.clone(), context()).await.unwrap();
+    let told: Vec<&str> = sites.iter().map(|site| site.id.as_str()).collect();
+    assert_eq!(told, ["autre-cinema", CINEMA_ID]);
+    assert!(!format!("{sites:?}").contains("secret"), "{sites:?}");
+    simulator.faults().always(Fault::Html);
+    let error = list(settings, context()).await.unwrap_err();
+    assert!(error.to_string().contains("MalformedBody") && !error.to_string().contains("<html"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! Every scenario of `fixtures/cgr` gives the rows that stand beside it.
+//! Every scenario of `fixtures/cgr` gives what stands beside it: the rows of a listing, or what an answer to a sale or to a
+//! cancellation means.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,19 +9,66 @@
 
 mod common;
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
-use passerelle_contract::{Page, Pull, Quantity, Row, Screening, Starts};
+use passerelle_cgr::simulator::CgrSimulator;
+use passerelle_contract::{
+    BookOutcome, CancelOutcome, Deadline, Holder, Order, Page, Pull, Quantity, Reference, Row, Screening, Starts,
+    Ticket,
+};
 use passerelle_testkit::fixtures::{Scenario, load};
 use passerelle_testkit::simulator::{Fault, Simulator as _};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn every_listing_gives_the_rows_beside_it() {
+async fn every_scenario_gives_what_stands_beside_it() {
     let scenarios = load("cgr").unwrap();
-    assert!(scenarios.len() >= 3, "{}", scenarios.len());
+    assert!(scenarios.len() >= 13, "{}", scenarios.len());
     for scenario in scenarios {
         let expected: Value = serde_json::from_slice(&scenario.read("expected.json").unwrap()).unwrap();
-        assert_eq!(read(&scenario).await, expected, "{}: {}", scenario.name, scenario.about.why);
+        let given = match ["sale.json", "cancellation.json"].map(|file| scenario.read(file).ok()) {
+            [Some(answer), _] => json!(sale(&answer).await),
+            [_, Some(answer)] => json!(cancellation(&answer).await),
+            _ => read(&scenario).await,
+        };
+        assert_eq!(given, expected, "{}: {}", scenario.name, scenario.about.why);
+    }
+}
+
+fn answer(operation: &str, json: &[u8]) -> Fault {
+    Fault::Body(common::envelope(operation, std::str::from_utf8(json).unwrap()))
+}
+
+/// What this answer to a sale of two seats means. The show's places are there: the answer alone decides.
+async fn sale(json: &[u8]) -> String {
+    let (simulator, adapter) = common::cinema().await;
+    simulator.faults().next("#Reservation", 1, answer("ReservationPassCulture", json));
+    let order = Order {
+        quantity: 2,
+        reference: Reference("K7M2QXABCDEFGHJK".to_owned()),
+        holder: Some(Holder::default()),
+        ..CgrSimulator::orders().open
+    };
+    let office = adapter.box_office().unwrap();
+    match office.book(&order, &common::Silent, Deadline::after(Duration::from_secs(6))).await {
+        BookOutcome::Refused(refusal) => format!("refused: {refusal:?}"),
+        BookOutcome::NotAttempted(error) => format!("nothing sold: {}", error.code),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What this answer to a cancellation means.
+async fn cancellation(json: &[u8]) -> &'static str {
+    let (simulator, adapter) = common::cinema().await;
+    simulator.faults().next("#Annulation", 1, answer("AnnulationPassCulture", json));
+    let ticket = Ticket { barcode: "CINE738000000001".to_owned(), seat: None, vendor: "{}".to_owned() };
+    let outcomes = adapter.box_office().unwrap().cancel(&[ticket], Deadline::after(Duration::from_secs(5))).await;
+    match &outcomes[..] {
+        [CancelOutcome::Cancelled] => "cancelled",
+        [CancelOutcome::AlreadyCancelled] => "cancelled before",
+        [CancelOutcome::Refused(_)] => "refused for good",
+        _ => "something else",
     }
 }
 
