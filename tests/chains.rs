@@ -1,7 +1,6 @@
 //! A chain with real processes: one declaration, sites found at the vendor, matched to venues, and kept apart.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code, unreachable_pub)]
 mod cinema;
 
 use cinema::{Cinema, OTHER_VENUE, Server, Vendor, Which, ems_account};

@@ -2,7 +2,6 @@
 //! through us, and a change of system harms no ticket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code, unreachable_pub)]
 mod cinema;
 
 use cinema::{CONNECTION, Cinema, VENUE, Which};

@@ -19,8 +19,7 @@ pub async fn each_once<K: PartialEq + Clone, F: Future<Output = CancelOutcome>>(
             Some(outcome) => outcome.again(),
             None => {
                 done.push((sale.clone(), outcomes.len()));
-                let outcome = void(sale).await;
-                outcome
+                void(sale).await
             }
         };
         outcomes.push(outcome);
