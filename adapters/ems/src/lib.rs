@@ -11,6 +11,7 @@
 mod box_office;
 mod client;
 mod cursor;
+mod exports;
 mod facts;
 mod orders;
 mod probes;

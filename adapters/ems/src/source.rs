@@ -17,7 +17,7 @@ use passerelle_kit::http::{Lane, RetryBudget};
 use passerelle_kit::lenient;
 use passerelle_kit::pass::{pages, whole};
 
-use crate::client::{Ems, For, OnSale, malformed, now};
+use crate::client::{Ems, OnSale, malformed, now};
 use crate::cursor::Plan;
 use crate::facts::{Programme, is_past, programme};
 
@@ -49,7 +49,7 @@ impl Shows {
         let site_id = &self.ems.settings().site_id;
         let plan = Plan::new(from.as_ref(), now());
         let budget = RetryBudget::default();
-        let answer = self.ems.schedule(plan.asks(), For::Pass(&budget)).await?;
+        let answer = self.ems.shared_schedule(plan.asks(), &budget).await?;
         let Programme { version, present, mut rows, notes } = lenient::text(&answer.body)
             .and_then(|body| programme(body, site_id))
             .ok_or_else(|| malformed(&answer, "read the schedule"))?;

@@ -352,3 +352,39 @@ async fn an_account_tells_its_sites() {
     let error = list(settings, common::context()).await.unwrap_err();
     assert!(error.to_string().contains("sites_url"), "{error}");
 }
+
+/// Reads a pass, whatever becomes of it.
+async fn read_through(adapter: &dyn Adapter) -> bool {
+    let mut pass = adapter.screenings().unwrap().pull(Pull::default());
+    while let Some(page) = pass.next().await {
+        if page.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn one_reading_of_the_export_serves_all_sites_and_nobody_is_given_it_twice() {
+    let simulator = EmsSimulator::start().await.unwrap();
+    let both = || (common::connect(&simulator, &[]), common::connect(&simulator, &[("site_id", json!(OTHER_SITE))]));
+    let exports = || simulator.log().all().iter().filter(|call| call.path.ends_with("schedule")).count();
+    let (here, there) = both();
+    assert!(read_through(here.as_ref()).await && read_through(there.as_ref()).await);
+    assert_eq!(exports(), 1, "the other site takes it over");
+    assert!(read_through(here.as_ref()).await);
+    assert_eq!(exports(), 2, "who asks again hears what is new");
+    drop((here, there));
+
+    // Two at once, of an account that nobody else uses any more: the second waits for the first.
+    let (here, there) = both();
+    let fine = tokio::join!(read_through(here.as_ref()), read_through(there.as_ref()));
+    assert_eq!((fine, exports()), ((true, true), 3));
+    drop((here, there));
+
+    // What is not whole is not passed on.
+    let (here, there) = both();
+    simulator.faults().next("schedule", 1, Fault::Body("{\"sites\":".into()));
+    assert!(!read_through(here.as_ref()).await && read_through(there.as_ref()).await);
+    assert_eq!(exports(), 5);
+}
