@@ -13,9 +13,9 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_stock_api::PUSH_DESCRIPTOR,
     passerelle_boost::DESCRIPTOR,
     passerelle_cds::DESCRIPTOR,
+    passerelle_cgr::DESCRIPTOR,
     passerelle_ems::DESCRIPTOR,
     passerelle_allocine::DESCRIPTOR,
-    passerelle_cgr::DESCRIPTOR,
 ];
 
 /// The adapter with this id.
@@ -45,9 +45,9 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("stock-api", |address| Box::pin(stock_api(address))),
     ("boost", |address| Box::pin(boost(address))),
     ("cds", |address| Box::pin(cds(address))),
+    ("cgr", |address| Box::pin(cgr(address))),
     ("ems", |address| Box::pin(ems(address))),
     ("allocine", |address| Box::pin(allocine(address))),
-    ("cgr", |address| Box::pin(cgr(address))),
 ];
 
 /// The cinema of the demonstration.

@@ -96,6 +96,13 @@ impl PassError {
         }
     }
 
+    /// The sentence with its code, once: some errors tell it themselves.
+    #[must_use]
+    pub fn with_code(&self) -> String {
+        let (sentence, code) = (self.to_string(), format!("({})", self.code()));
+        if sentence.ends_with(&code) { sentence } else { format!("{sentence} {code}") }
+    }
+
     /// What kind of trouble it is.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -187,7 +187,7 @@ impl Run<'_> {
             }
             Some(error) => {
                 state.failures = state.failures.saturating_add(1);
-                state.last_error = Some(format!("{} ({})", error, error.code()));
+                state.last_error = Some(error.with_code());
             }
         }
         self.reader.store.save_state(lease, &state).await?;
