@@ -1,10 +1,9 @@
 //! Settings of one cinema: read, then checked, all problems at once.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use passerelle_contract::{Cents, Context, Quantity, SettingProblem, SettingsError};
+use passerelle_contract::{Cents, Context, Quantity, SettingsError};
+use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::SecretRef;
 use schemars::JsonSchema;
@@ -78,44 +77,25 @@ pub(crate) struct Checked {
 /// Reads and checks.
 pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
     let settings: Settings = passerelle_kit::settings::read(settings)?;
-    let mut problems = Vec::new();
-    let mut problem = |path: &str, message: &str| {
-        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
-    };
+    let mut checks = Checks::new(context);
     let written = settings.base_url.or_else(|| Url::parse(VENDOR).ok());
-    let base = written.as_ref().and_then(passerelle_kit::settings::root);
-    if base.is_none() {
-        problem("base_url", "write the full address of the stored queries, or leave it out");
-    }
-    if written.as_ref().is_some_and(passerelle_kit::settings::has_credentials) {
-        problem("base_url", "credentials do not belong in an address: write api_key");
-    }
+    let base = written.as_ref().and_then(|written| {
+        checks.root("base_url", written, "write the full address of the stored queries, or leave it out", "api_key")
+    });
     let theater = identifier(settings.theater_id.trim());
-    if theater.is_none() {
-        problem("theater_id", "write the cinema's code at Allociné, such as P9421, or the identifier made of it");
-    }
-    if !(1..=HIGHEST_PRICE_CENTS).contains(&settings.price_cents) {
-        problem("price_cents", "write a price in cents from 1 to 30000: 650 is 6.50 euros");
-    }
-    if settings.quantity.is_some_and(|places| !(1..=MOST_PLACES).contains(&places)) {
-        problem("quantity", "write a number from 1 to 20000, or leave it out for no limit");
-    }
-    if !(1..=60).contains(&settings.timeout_seconds) {
-        problem("timeout_seconds", "write a number from 1 to 60");
-    }
-    let api_key = settings.api_key.resolve(&context.base_dir).map_err(|why| problems.push(why.at("api_key")));
-    let (Some(base), Some(theater), Ok(api_key), true) = (base, theater, api_key, problems.is_empty()) else {
-        return Err(SettingsError { problems });
-    };
-    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    let code = "write the cinema's code at Allociné, such as P9421, or the identifier made of it";
+    checks.ensure(theater.is_some(), "theater_id", code);
+    let price = "write a price in cents from 1 to 30000: 650 is 6.50 euros";
+    checks.ensure((1..=HIGHEST_PRICE_CENTS).contains(&settings.price_cents), "price_cents", price);
+    checks.number("quantity", settings.quantity.unwrap_or(1), 1..=MOST_PLACES);
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    let api_key = checks.secret("api_key", &settings.api_key);
+    let ((base, theater), api_key) = checks.done(base.zip(theater).zip(api_key))?;
     Ok(Checked {
         http: http::Config {
             authorization: Some(http::bearer(&api_key)),
-            request_timeout: timeout,
-            connect_timeout: timeout.min(Duration::from_secs(5)),
-            total_timeout: 2 * timeout,
             max_body_bytes: MAX_BODY_BYTES,
-            ..http::Config::new(base, context)
+            ..http::Config::new(base, context).within(timeout)
         },
         theater,
         offer: Offer { price: Cents(settings.price_cents), places: Quantity::of(settings.quantity) },

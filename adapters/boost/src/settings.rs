@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Context, SettingsError};
+use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -74,44 +75,26 @@ pub(crate) struct Checked {
 /// Reads and checks.
 pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
     let settings: Settings = passerelle_kit::settings::read(settings)?;
-    let mut problems = Vec::new();
-    let mut problem = |path: &str, message: &str| {
-        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
-    };
-    let base = passerelle_kit::settings::root(&settings.base_url);
-    if base.is_none() {
-        problem("base_url", "write the full address of the cinema's server, such as https://boost.cinema.example/");
-    }
-    if passerelle_kit::settings::has_credentials(&settings.base_url) {
-        problem("base_url", "credentials do not belong in an address: write username and password");
-    }
-    if settings.username.trim().is_empty() {
-        problem("username", "write the account's user name");
-    }
-    if !(1..=MAX_STATION_CHARS).contains(&settings.station_name.chars().count()) {
-        problem("station_name", "write 1 to 60 characters");
-    }
-    if !(1..=365).contains(&settings.horizon_days) {
-        problem("horizon_days", "write a number from 1 to 365");
-    }
-    if !(1..=60).contains(&settings.timeout_seconds) {
-        problem("timeout_seconds", "write a number from 1 to 60");
-    }
-    let password = settings.password.resolve(&context.base_dir).map_err(|why| problems.push(why.at("password")));
-    let (Some(base), Ok(password), true) = (base, password, problems.is_empty()) else {
-        return Err(SettingsError { problems });
-    };
-    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    let mut checks = Checks::new(context);
+    let base = checks.root(
+        "base_url",
+        &settings.base_url,
+        "write the full address of the cinema's server, such as https://boost.cinema.example/",
+        "username and password",
+    );
+    checks.ensure(!settings.username.trim().is_empty(), "username", "write the account's user name");
+    let station = (1..=MAX_STATION_CHARS).contains(&settings.station_name.chars().count());
+    checks.ensure(station, "station_name", "write 1 to 60 characters");
+    checks.number("horizon_days", settings.horizon_days, 1..=365);
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    let password = checks.secret("password", &settings.password);
+    let (base, password) = checks.done(base.zip(password))?;
     Ok(Checked {
         home: base.origin().ascii_serialization(),
         http: http::Config {
             allow_plain_http: settings.allow_plain_http,
-            request_timeout: timeout,
-            connect_timeout: timeout.min(Duration::from_secs(5)),
-            total_timeout: 2 * timeout,
             max_body_bytes: MAX_BODY_BYTES,
-            booking_concurrency: 8,
-            ..http::Config::new(base, context)
+            ..http::Config::new(base, context).within(timeout)
         },
         username: settings.username,
         password,

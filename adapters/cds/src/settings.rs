@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Context, SettingsError};
+use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -71,45 +72,27 @@ pub(crate) struct Checked {
 /// Reads and checks.
 pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
     let settings: Settings = passerelle_kit::settings::read(settings)?;
-    let mut problems = Vec::new();
-    let mut problem = |path: &str, message: &str| {
-        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
-    };
-    if !is_label(&settings.account_id) {
-        problem("account_id", "write the account's id: letters, digits, `-` and `_`, at most 63");
-    }
-    let cinema_chars = settings.cinema_id.chars().count();
-    if !(1..=MAX_ID_CHARS).contains(&cinema_chars) || settings.cinema_id.trim() != settings.cinema_id {
-        problem("cinema_id", "write the cinema's id at the vendor, without spaces around it");
-    }
+    let mut checks = Checks::new(context);
+    let account = "write the account's id: letters, digits, `-` and `_`, at most 63";
+    checks.ensure(is_label(&settings.account_id), "account_id", account);
+    let cinema = "write the cinema's id at the vendor, without spaces around it";
+    checks.text("cinema_id", &settings.cinema_id, MAX_ID_CHARS, cinema);
     let base = root(&settings);
-    if base.is_none() {
-        problem("base_url", "write the full address of the vendor's server, such as https://cinema.example/vad/");
+    let address = "write the full address of the vendor's server, such as https://cinema.example/vad/";
+    checks.ensure(base.is_some(), "base_url", address);
+    if let Some(written) = &settings.base_url {
+        checks.no_credentials("base_url", written, "api_token");
     }
-    if settings.base_url.as_ref().is_some_and(passerelle_kit::settings::has_credentials) {
-        problem("base_url", "credentials do not belong in an address: write api_token");
-    }
-    if !(1..=365).contains(&settings.horizon_days) {
-        problem("horizon_days", "write a number from 1 to 365");
-    }
-    if !(1..=60).contains(&settings.timeout_seconds) {
-        problem("timeout_seconds", "write a number from 1 to 60");
-    }
-    let token = settings.api_token.resolve(&context.base_dir).map_err(|why| problems.push(why.at("api_token")));
-    let (Some(base), Ok(api_token), true) = (base, token, problems.is_empty()) else {
-        return Err(SettingsError { problems });
-    };
-    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    checks.number("horizon_days", settings.horizon_days, 1..=365);
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    let api_token = checks.secret("api_token", &settings.api_token);
+    let (base, api_token) = checks.done(base.zip(api_token))?;
     Ok(Checked {
         home: base.origin().ascii_serialization(),
         http: http::Config {
             allow_plain_http: settings.allow_plain_http,
-            request_timeout: timeout,
-            connect_timeout: timeout.min(Duration::from_secs(5)),
-            total_timeout: 2 * timeout,
             max_body_bytes: MAX_BODY_BYTES,
-            booking_concurrency: 8,
-            ..http::Config::new(base, context)
+            ..http::Config::new(base, context).within(timeout)
         },
         cinema_id: settings.cinema_id,
         api_token,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Context, SettingsError};
+use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -63,46 +64,26 @@ pub(crate) struct Checked {
 /// Reads and checks.
 pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
     let settings: Settings = passerelle_kit::settings::read(settings)?;
-    let mut problems = Vec::new();
-    let mut problem = |path: &str, message: &str| {
-        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
-    };
+    let mut checks = Checks::new(context);
     let service = service(&settings.base_url);
-    if service.is_none() {
-        problem(
-            "base_url",
-            "write the full address of the cinema's service, such as https://cgr.example/…/GestionCinemaWS.awws",
-        );
-    }
-    if passerelle_kit::settings::has_credentials(&settings.base_url) {
-        problem("base_url", "credentials do not belong in an address: write username and password");
-    }
-    if settings.username.trim().is_empty() {
-        problem("username", "write the account's user name");
-    }
+    let address = "write the full address of the cinema's service, such as https://cgr.example/…/GestionCinemaWS.awws";
+    checks.ensure(service.is_some(), "base_url", address);
+    checks.no_credentials("base_url", &settings.base_url, "username and password");
+    checks.ensure(!settings.username.trim().is_empty(), "username", "write the account's user name");
     let cinema_id = settings.cinema_id.trim().to_owned();
-    if !(1..=MAX_CINEMA_CHARS).contains(&cinema_id.chars().count()) {
-        problem("cinema_id", "write 1 to 40 characters");
-    }
-    if !(1..=60).contains(&settings.timeout_seconds) {
-        problem("timeout_seconds", "write a number from 1 to 60");
-    }
-    let password = settings.password.resolve(&context.base_dir).map_err(|why| problems.push(why.at("password")));
-    let (Some(service), Ok(password), true) = (service, password, problems.is_empty()) else {
-        return Err(SettingsError { problems });
-    };
-    let timeout = Duration::from_secs(u64::from(settings.timeout_seconds));
+    checks.text("cinema_id", &cinema_id, MAX_CINEMA_CHARS, "write 1 to 40 characters");
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    let password = checks.secret("password", &settings.password);
+    let (service, password) = checks.done(service.zip(password))?;
     // Every call has a time limit of its own within these.
     let longest = LISTING_PATIENCE * timeout + crate::box_office::LATE_ANSWER;
     Ok(Checked {
         http: http::Config {
             allow_plain_http: settings.allow_plain_http,
             request_timeout: longest,
-            connect_timeout: timeout.min(Duration::from_secs(5)),
             total_timeout: longest,
             max_body_bytes: MAX_BODY_BYTES,
-            booking_concurrency: 8,
-            ..http::Config::new(service, context)
+            ..http::Config::new(service, context).within(timeout)
         },
         username: settings.username,
         password,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Context, SettingsError};
+use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
-use passerelle_kit::settings::{has_credentials, root};
+use passerelle_kit::settings::root;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,8 +22,6 @@ const MAX_EXPORT_BYTES: u64 = 32 * 1024 * 1024;
 const MAX_BOOKING_BYTES: u64 = 1024 * 1024;
 /// Questions of passes in flight; apart from the exports, so that no question waits for the end of one.
 const QUESTIONS_AT_ONCE: u32 = 2;
-/// Booking calls in flight to the vendor, which serves all its sites from one address.
-const BOOKINGS_AT_ONCE: u32 = 8;
 
 /// Connection to one site of an account.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -96,59 +95,36 @@ pub(crate) struct Checked {
 /// Reads and checks.
 pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
     let settings: Settings = passerelle_kit::settings::read(settings)?;
-    let mut problems = Vec::new();
-    let mut problem = |path: &str, message: &str| {
-        problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
-    };
+    let mut checks = Checks::new(context);
     for (path, url) in [("schedule_url", Some(&settings.schedule_url)), ("sites_url", settings.sites_url.as_ref())] {
         let Some(url) = url else { continue };
-        if root(url).is_none() || url.query().is_some() || url.fragment().is_some() {
-            problem(path, "write the full address of the export without query, such as https://ems.example/schedule");
-        }
-        if has_credentials(url) {
-            problem(path, "credentials do not belong in an address: write user and password");
-        }
+        let plain = root(url).is_some() && url.query().is_none() && url.fragment().is_none();
+        let address = "write the full address of the export without query, such as https://ems.example/schedule";
+        checks.ensure(plain, path, address);
+        checks.no_credentials(path, url, "user and password");
     }
-    let booking = root(&settings.booking_url);
-    if booking.is_none() || settings.booking_url.query().is_some() {
-        problem("booking_url", "write the full address of the booking calls, such as https://ems.example/booking/");
-    }
-    if has_credentials(&settings.booking_url) {
-        problem("booking_url", "credentials do not belong in an address: write source and secret");
-    }
-    if settings.user.trim().is_empty() || settings.user.contains(':') {
-        problem("user", "write the account's user name; it has no colon");
-    }
-    let source = &settings.source;
-    let visible = source.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && source.trim() == source;
-    if !visible || !(1..=MAX_SOURCE_CHARS).contains(&source.len()) {
-        problem("source", "write the partner's name as the vendor gave it: 1 to 100 plain characters");
-    }
-    let site = &settings.site_id;
-    if !(1..=MAX_SITE_CHARS).contains(&site.chars().count()) || site.trim() != site {
-        problem("site_id", "write the site's id at the vendor, zeros in front included: 1 to 20 characters");
-    }
-    if !(1..=60).contains(&settings.timeout_seconds) {
-        problem("timeout_seconds", "write a number from 1 to 60");
-    }
-    if !(1..=300).contains(&settings.export_timeout_seconds) {
-        problem("export_timeout_seconds", "write a number from 1 to 300");
-    }
-    let password = settings.password.resolve(&context.base_dir).map_err(|why| problems.push(why.at("password")));
-    let secret = settings.secret.resolve(&context.base_dir).map_err(|why| problems.push(why.at("secret")));
-    let (Some(booking), Ok(password), Ok(secret), true) = (booking, password, secret, problems.is_empty()) else {
-        return Err(SettingsError { problems });
-    };
+    let address = "write the full address of the booking calls, such as https://ems.example/booking/";
+    let booking = checks.root("booking_url", &settings.booking_url, address, "source and secret");
+    checks.ensure(settings.booking_url.query().is_none(), "booking_url", address);
+    let user = !settings.user.trim().is_empty() && !settings.user.contains(':');
+    checks.ensure(user, "user", "write the account's user name; it has no colon");
+    let visible = settings.source.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let source = "write the partner's name as the vendor gave it: 1 to 100 plain characters";
+    checks.ensure(visible, "source", source);
+    checks.text("source", &settings.source, MAX_SOURCE_CHARS, source);
+    let site = "write the site's id at the vendor, zeros in front included: 1 to 20 characters";
+    checks.text("site_id", &settings.site_id, MAX_SITE_CHARS, site);
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    checks.number("export_timeout_seconds", settings.export_timeout_seconds, 1..=300);
+    let password = checks.secret("password", &settings.password);
+    let secret = checks.secret("secret", &settings.secret);
+    let ((booking, password), secret) = checks.done(booking.zip(password).zip(secret))?;
     let config = |base: Url, seconds: u32, max_body_bytes: u64| {
         let timeout = Duration::from_secs(u64::from(seconds));
         http::Config {
             allow_plain_http: settings.allow_plain_http,
-            request_timeout: timeout,
-            connect_timeout: timeout.min(Duration::from_secs(5)),
-            total_timeout: 2 * timeout,
             max_body_bytes,
-            booking_concurrency: BOOKINGS_AT_ONCE,
-            ..http::Config::new(base, context)
+            ..http::Config::new(base, context).within(timeout)
         }
     };
     let export = |base: Url| config(base, settings.export_timeout_seconds, MAX_EXPORT_BYTES);
@@ -165,6 +141,6 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         site_id: settings.site_id,
         ask_on_sale: settings.ask_on_sale,
         duo: settings.duo,
-        timeout: Duration::from_secs(u64::from(settings.timeout_seconds)),
+        timeout,
     })
 }

@@ -1,13 +1,15 @@
 //! What every adapter needs and none should write again.
 //!
 //! [`http`] is the only way a vendor's package reaches the network: polite, bounded, and shut to the gateway's own
-//! network. [`settings`] reads `[connection.settings]` and reports every problem with its dotted path. [`secret`] reads
+//! network. [`settings`] reads `[connection.settings]` and [`checks`] holds it to its rules, and both report every
+//! problem with its dotted path. [`secret`] reads
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
 //! of a record so that one odd value loses nothing else; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
 //! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
 
+pub mod checks;
 pub mod http;
 pub mod json;
 pub mod lenient;

@@ -91,6 +91,19 @@ impl Config {
     }
 }
 
+impl Config {
+    /// With so much time for one answer, at most five seconds to connect, and twice the time in all.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self {
+            request_timeout: timeout,
+            connect_timeout: timeout.min(Duration::from_secs(5)),
+            total_timeout: 2 * timeout,
+            ..self
+        }
+    }
+}
+
 impl fmt::Debug for Config {
     /// Without the query of the base address: some vendors put a key there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,116 @@
+//! Checks of settings that were read: all problems at once, the same words for the same mistake.
+//!
+//! Invariant: nothing is given out while a problem stands, and no message repeats what a setting holds.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use passerelle_contract::{Context, SettingProblem, SettingsError};
+use url::Url;
+
+use crate::secret::{Secret, SecretRef};
+use crate::settings::{has_credentials, root};
+
+/// The longest time for one answer that a setting may ask for, in seconds.
+const LONGEST_TIMEOUT: u32 = 60;
+
+/// Problems found so far.
+#[derive(Debug)]
+pub struct Checks {
+    problems: Vec<SettingProblem>,
+    base_dir: PathBuf,
+}
+
+impl Checks {
+    /// None so far.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        Self { problems: Vec::new(), base_dir: Path::new(&context.base_dir).to_owned() }
+    }
+
+    /// Notes a problem unless all is well; `message` says what to write instead.
+    pub fn ensure(&mut self, is_well: bool, path: &str, message: &str) {
+        if !is_well {
+            self.problems.push(SettingProblem { path: path.to_owned(), message: message.to_owned() });
+        }
+    }
+
+    /// A number within a range.
+    pub fn number(&mut self, path: &str, number: u32, range: std::ops::RangeInclusive<u32>) {
+        let message = format!("write a number from {} to {}", range.start(), range.end());
+        self.ensure(range.contains(&number), path, &message);
+    }
+
+    /// A text of 1 to so many characters, without spaces around it.
+    pub fn text(&mut self, path: &str, text: &str, longest: usize, message: &str) {
+        self.ensure((1..=longest).contains(&text.chars().count()) && text.trim() == text, path, message);
+    }
+
+    /// Time for one answer, 1 to 60 seconds.
+    pub fn timeout(&mut self, path: &str, seconds: u32) -> Duration {
+        self.number(path, seconds, 1..=LONGEST_TIMEOUT);
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    /// A vendor's root ([`root`]); `instead` names the settings in which credentials belong.
+    pub fn root(&mut self, path: &str, written: &Url, message: &str, instead: &str) -> Option<Url> {
+        let root = root(written);
+        self.ensure(root.is_some(), path, message);
+        self.no_credentials(path, written, instead);
+        root
+    }
+
+    /// An address without credentials in it.
+    pub fn no_credentials(&mut self, path: &str, written: &Url, instead: &str) {
+        let message = format!("credentials do not belong in an address: write {instead}");
+        self.ensure(!has_credentials(written), path, &message);
+    }
+
+    /// A secret, read from where its setting says.
+    pub fn secret(&mut self, path: &str, written: &SecretRef) -> Option<Secret> {
+        written.resolve(&self.base_dir).map_err(|why| self.problems.push(why.at(path))).ok()
+    }
+
+    /// What was checked, when all is well.
+    ///
+    /// # Errors
+    /// Every problem. What is missing without one is a mistake of the caller's, told as `settings`.
+    pub fn done<T>(self, checked: Option<T>) -> Result<T, SettingsError> {
+        match checked {
+            Some(checked) if self.problems.is_empty() => Ok(checked),
+            None if self.problems.is_empty() => Err(SettingsError::one("settings", "something is missing")),
+            _ => Err(SettingsError { problems: self.problems }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_told_and_nothing_is_given_out_with_one() {
+        let mut checks = Checks::new(&Context::default());
+        let url = Url::parse("ftp://u:p@cinema.example/").unwrap();
+        assert_eq!(checks.root("base_url", &url, "write an address", "username and password"), None);
+        checks.timeout("timeout_seconds", 61);
+        checks.text("name", " a", 5, "write a name");
+        assert!(checks.secret("password", &SecretRef::File("/nowhere/at/all".into())).is_none());
+        let problems = checks.done(Some(())).unwrap_err().problems;
+        let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["base_url", "base_url", "timeout_seconds", "name", "password"]);
+        assert!(problems[1].message.contains("username and password") && !format!("{problems:?}").contains("u:p"));
+    }
+
+    #[test]
+    fn all_is_well() {
+        let mut checks = Checks::new(&Context::default());
+        let url = Url::parse("https://cinema.example/a").unwrap();
+        let root = checks.root("base_url", &url, "write an address", "a key");
+        let timeout = checks.timeout("timeout_seconds", 60);
+        checks.number("days", 365, 1..=365);
+        let (root, timeout) = checks.done(root.zip(Some(timeout))).unwrap();
+        assert_eq!((root.as_str(), timeout.as_secs()), ("https://cinema.example/a/", 60));
+        assert!(Checks::new(&Context::default()).done(None::<()>).is_err());
+    }
+}
