@@ -21,6 +21,7 @@ use crate::client::{Cgr, For, Said, Wrong, content, malformed};
 use crate::facts;
 use crate::request::Operation;
 use crate::sentences::Sentence;
+use crate::settings::LATE_ANSWER;
 use crate::wire;
 
 /// The call that sells needs so much; with less left it is not begun.
@@ -29,8 +30,6 @@ const SALE_NEEDS: Duration = Duration::from_secs(3);
 const VENDOR_GIVES_UP_BEFORE: u64 = 2;
 /// The least time that can be told, in seconds.
 const LEAST_TOLD: u64 = 1;
-/// Its answer is waited for so much longer than the vendor was told: a late answer is better than none.
-pub(crate) const LATE_ANSWER: Duration = Duration::from_secs(3);
 /// The vendor knows a sale by so many first characters of our reference; longer names were never tried.
 const TOKEN_CHARS: usize = 6;
 /// When a lost sale is told to a person: the vendor has taken it back by then, if it does.

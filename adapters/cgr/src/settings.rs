@@ -18,6 +18,9 @@ const MAX_BODY_BYTES: u64 = 20 * 1024 * 1024;
 /// The whole programme may take so many times as long as another answer.
 pub(crate) const LISTING_PATIENCE: u32 = 3;
 
+/// The answer to a sale is waited for so much longer than the vendor was told: a late answer is better than none.
+pub(crate) const LATE_ANSWER: Duration = Duration::from_secs(3);
+
 /// Connection to one cinema's service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -76,7 +79,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     let password = checks.secret("password", &settings.password);
     let (service, password) = checks.done(service.zip(password))?;
     // Every call has a time limit of its own within these.
-    let longest = LISTING_PATIENCE * timeout + crate::box_office::LATE_ANSWER;
+    let longest = LISTING_PATIENCE * timeout + LATE_ANSWER;
     Ok(Checked {
         http: http::Config {
             allow_plain_http: settings.allow_plain_http,
