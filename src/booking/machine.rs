@@ -32,8 +32,10 @@ pub const LISTED_AFTER: Duration = Duration::from_secs(120);
 pub const LISTED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How long an orphaned seat waits for the same person to press the button again before it is freed.
 pub const ADOPTION_GRACE: Duration = Duration::from_secs(20);
-/// Tries to void a ticket, or to ask a vendor that does not answer, before a person is called. The trying goes on.
+/// Tries to void a ticket, or to ask pass Culture, before a person is called. The trying goes on.
 const TRIES_BEFORE_A_PERSON: u32 = 6;
+/// A lost sale that the vendor says nothing about is shown to a person after this. The asking goes on.
+const SILENCE_BEFORE_A_PERSON: Duration = Duration::from_secs(10 * 60);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 const VOID_BUT_BOOKED: &str = "VoidButBooked: the ticket is void at the venue and pass Culture still counts it; ask the beneficiary to cancel again, or the venue to cancel in its portal";
@@ -103,7 +105,8 @@ pub enum Happening {
 
 /// The row after something happened; `None` when that changes nothing in its state.
 ///
-/// `tickets_live` tells whether the row has a ticket that is good for a seat (or may be).
+/// `semantics` is none while there is no adapter to ask (a secret cannot be read): that says nothing of what the vendor can
+/// tell. `tickets_live` tells whether the row has a ticket that is good for a seat (or may be).
 #[must_use]
 pub fn after(
     row: &BookingRow,
@@ -130,9 +133,12 @@ pub fn after(
         reason: Some(why.to_owned()),
         ..row.clone()
     };
-    let look = |why: &str| match find_wait(semantics, 0) {
-        Some(wait) => to(Unknown, Some(wait), Some(why.to_owned())),
-        None => to(Operator, None, Some(why.to_owned())),
+    let look = |why: &str| match semantics {
+        None => to(Unknown, Some(pause(0)), Some(why.to_owned())),
+        Some(known) => match find_wait(known, 0) {
+            Some(wait) => to(Unknown, Some(wait), Some(why.to_owned())),
+            None => to(Operator, None, Some(why.to_owned())),
+        },
     };
 
     let next = match (row.state, happening) {
@@ -173,11 +179,23 @@ pub fn after(
         (Unknown, H::FoundNotSold) => {
             to(Refused, None, Some("FoundNotSold: a later look at the vendor shows that nothing was sold".into()))
         }
-        (Unknown, H::FoundUnclear(why)) => match find_wait(semantics, row.attempts as usize + 1) {
-            Some(wait) => BookingRow { attempts: row.attempts + 1, ..to(Unknown, Some(wait), Some(why.clone())) },
-            None => to(Operator, None, Some(why.clone())),
-        },
-        (Unknown | Releasing, H::VendorSilent(why)) => again(why, false),
+        (Unknown, H::FoundUnclear(why)) => {
+            match semantics.and_then(|known| find_wait(known, row.attempts as usize + 1)) {
+                Some(wait) => BookingRow { attempts: row.attempts + 1, ..to(Unknown, Some(wait), Some(why.clone())) },
+                None => to(Operator, None, Some(why.clone())),
+            }
+        }
+        // Attempts of an unknown sale are looks that were answered: silence brings none nearer to the last one.
+        (Unknown, H::VendorSilent(why)) => {
+            let since = Duration::from_millis(u64::try_from(now.saturating_sub(row.created_at)).unwrap_or(0));
+            BookingRow {
+                due_at: Some(now.saturating_add(millis(since.clamp(FIRST_PAUSE, LONGEST_PAUSE)))),
+                needs_human: row.needs_human || since >= SILENCE_BEFORE_A_PERSON,
+                reason: Some(why.clone()),
+                ..row.clone()
+            }
+        }
+        (Releasing, H::VendorSilent(why)) => again(why, false),
 
         (Releasing, H::AllVoid) if row.confirmed => to(Cancelled, None, row.reason.clone()),
         (Releasing, H::AllVoid) => to(Released, None, row.reason.clone()),
@@ -265,8 +283,8 @@ const fn told(refusal: Refusal) -> (u32, &'static str) {
     }
 }
 
-fn find_wait(semantics: Option<Semantics>, attempt: usize) -> Option<Duration> {
-    let waits = semantics?.find_after;
+fn find_wait(semantics: Semantics, attempt: usize) -> Option<Duration> {
+    let waits = semantics.find_after;
     let before = attempt.checked_sub(1).and_then(|index| waits.get(index)).copied().unwrap_or_default();
     waits.get(attempt).map(|wait| wait.saturating_sub(before))
 }
@@ -361,6 +379,29 @@ mod tests {
         assert_eq!((first.state, first.due_at), (BookingState::Unknown, Some(270_000)));
         let second = after(&first, &unclear, Some(FIND), false, 0).unwrap();
         assert_eq!((second.state, second.needs_human, second.due_at), (BookingState::Operator, true, None));
+    }
+
+    #[test]
+    fn without_an_adapter_a_lost_sale_waits_for_one() {
+        let died = after(&row(BookingState::Calling, Some("{}")), &Happening::ProcessGone, None, false, 0).unwrap();
+        assert_eq!(
+            (died.state, died.needs_human, died.due_at),
+            (BookingState::Unknown, false, Some(millis(FIRST_PAUSE)))
+        );
+    }
+
+    #[test]
+    fn silence_counts_as_no_look_at_a_lost_sale() {
+        let mut current = row(BookingState::Unknown, Some("{}"));
+        let mut now = 0;
+        for _ in 0..12 {
+            let silent = Happening::VendorSilent("TimedOut: …".into());
+            current = after(&current, &silent, Some(FIND), false, now).unwrap();
+            assert!(current.due_at.is_some_and(|due| due > now && due - now <= millis(LONGEST_PAUSE)));
+            assert_eq!((current.state, current.attempts), (BookingState::Unknown, 0));
+            now = current.due_at.unwrap();
+        }
+        assert!(current.needs_human);
     }
 
     #[test]

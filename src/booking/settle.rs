@@ -62,6 +62,10 @@ fn left_alone(row: &BookingRow, now: Millis) -> bool {
     calling && !is_dead(&row.owner) && now.saturating_sub(row.created_at) < LEFT_ALONE
 }
 
+fn no_adapter(why: &str) -> String {
+    format!("NoAdapter: the connection does not work: {why}")
+}
+
 impl Desk {
     /// Settles what is due, or everything that waits.
     ///
@@ -96,7 +100,10 @@ impl Desk {
                     Some(after) => {
                         // One look at the listing is enough; a vendor that is silent is not asked again at once.
                         let compared = matches!(before.state, BookingState::Booked | BookingState::Cancelled);
-                        let silent = after.row.attempts != 0 && before.state != BookingState::Unknown;
+                        let silent = match before.state {
+                            BookingState::Unknown => after.row.attempts == before.attempts,
+                            _ => after.row.attempts != 0,
+                        };
                         if after.row.state == before.state && (compared || silent) {
                             resting.insert(before.reference.clone());
                         }
@@ -192,8 +199,12 @@ impl Desk {
         row: &BookingRow,
         adapter: Result<Arc<dyn Adapter>, String>,
     ) -> Result<(), StoreError> {
-        let (Ok(adapter), Some(stored)) = (adapter, StoredOrder::read(row)) else {
-            return self.silent(keeper, "NoAdapter: the connection does not work any more").await;
+        let adapter = match adapter {
+            Ok(adapter) => adapter,
+            Err(why) => return self.silent(keeper, &no_adapter(&why)).await,
+        };
+        let Some(stored) = StoredOrder::read(row) else {
+            return self.silent(keeper, "NoOrder: what was ordered cannot be read back").await;
         };
         let Some(office) = adapter.box_office() else {
             return self.silent(keeper, "NoBoxOffice: the adapter sells nothing any more").await;
@@ -249,8 +260,9 @@ impl Desk {
         keeper: &Keeper,
         adapter: Result<Arc<dyn Adapter>, String>,
     ) -> Result<(), StoreError> {
-        let Ok(adapter) = adapter else {
-            return self.silent(keeper, "NoAdapter: the connection does not work any more").await;
+        let adapter = match adapter {
+            Ok(adapter) => adapter,
+            Err(why) => return self.silent(keeper, &no_adapter(&why)).await,
         };
         let why = line(self.now(), "settle", "its tickets are voided at the vendor");
         let happening = match self.void(keeper, &adapter, None, Deadline::after(VENDOR_TIME), why).await? {
