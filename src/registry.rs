@@ -16,6 +16,8 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_cgr::DESCRIPTOR,
     passerelle_ems::DESCRIPTOR,
     passerelle_allocine::DESCRIPTOR,
+    passerelle_billetweb::DESCRIPTOR,
+    passerelle_weezevent::DESCRIPTOR,
 ];
 
 /// The adapter with this id.
@@ -48,6 +50,8 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("cgr", |address| Box::pin(cgr(address))),
     ("ems", |address| Box::pin(ems(address))),
     ("allocine", |address| Box::pin(allocine(address))),
+    ("billetweb", |address| Box::pin(billetweb(address))),
+    ("weezevent", |address| Box::pin(weezevent(address))),
 ];
 
 /// The cinema of the demonstration.
@@ -130,6 +134,39 @@ async fn cgr(address: SocketAddr) -> std::io::Result<Simulated> {
         simulator.base_url()
     );
     let secret = Some(("password", PASSWORD));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn billetweb(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_billetweb::simulator::{BilletwebSimulator, EVENT, KEY, SINGLE_EVENT, USER};
+    let simulator = BilletwebSimulator::listen(address).await?;
+    let settings = json!({
+        "base_url": simulator.base_url(), "user": USER, "events": [EVENT, SINGLE_EVENT],
+        "category": "SPECTACLE_REPRESENTATION", "show_type": "THEATRE-OTHER",
+        "booking_contact": "billetterie@halle.example",
+    });
+    let hint = format!(
+        "base_url = \"{}\", user = \"{USER}\", events = [\"{EVENT}\", \"{SINGLE_EVENT}\"], and {KEY} as its key; {BOOKS}",
+        simulator.base_url()
+    );
+    let secret = Some(("key", KEY));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn weezevent(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_weezevent::simulator::{API_KEY, EVENT, PASSWORD, SINGLE_EVENT, USERNAME, WeezeventSimulator};
+    let simulator = WeezeventSimulator::listen(address).await?;
+    let settings = json!({
+        "base_url": simulator.base_url(), "username": USERNAME, "events": [EVENT, SINGLE_EVENT], "category": "CONCERT",
+        "music_type": "OTHER", "booking_contact": "billetterie@halle.example", "quantity": 20,
+    });
+    let hint = format!(
+        "base_url = \"{}\", username = \"{USERNAME}\", events = [\"{EVENT}\", \"{SINGLE_EVENT}\"], {PASSWORD} as its \
+         password, and {API_KEY} as its api_key; GET and PUT /_sim/account tell and set what it lists",
+        simulator.base_url()
+    );
+    // It has two secrets; the other one is the password.
+    let secret = Some(("api_key", API_KEY));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 

@@ -21,6 +21,14 @@ fn settings(id: &str) -> Value {
         "cgr" => {
             json!({ "base_url": "https://cgr.example/ws", "username": "u", "password": { "file": "token" }, "cinema_id": "c" })
         }
+        "billetweb" => json!({
+            "user": "1", "key": { "file": "token" }, "events": ["1"], "category": "CONCERT", "music_type": "JAZZ",
+            "booking_contact": "a@b.example",
+        }),
+        "weezevent" => json!({
+            "username": "u", "password": { "file": "token" }, "api_key": { "file": "token" }, "events": ["1"],
+            "category": "CONCERT", "music_type": "JAZZ", "booking_contact": "a@b.example",
+        }),
         other => panic!("no settings for `{other}` yet"),
     }
 }

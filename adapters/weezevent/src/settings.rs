@@ -1,0 +1,160 @@
+//! Settings of one organiser's listings: read, then checked, all problems at once.
+
+use std::time::Duration;
+
+use passerelle_contract::{Context, EventKind, SettingsError};
+use passerelle_kit::checks::Checks;
+use passerelle_kit::http;
+use passerelle_kit::secret::{Secret, SecretRef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::wire::is_id;
+
+/// Where the vendor answers.
+const VENDOR: &str = "https://api.weezevent.com/";
+/// Events of one connection: they are named in one address.
+const MOST_EVENTS: usize = 200;
+/// No room has more seats.
+const MOST_PLACES: u32 = 20_000;
+/// Longest user name, category and slug, in characters.
+const LONGEST_WORD: usize = 200;
+/// Longest address that beneficiaries write to, in characters.
+const LONGEST_CONTACT: usize = 120;
+/// Largest answer, in bytes.
+const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Connection to some events of one account.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Root of the calls; the vendor's own unless said.
+    base_url: Option<Url>,
+    /// The account's user name.
+    username: String,
+    /// The account's password.
+    password: SecretRef,
+    /// The API key made in the account's back office.
+    api_key: SecretRef,
+    /// Ids of the events to publish, 1 to 200.
+    #[schemars(length(min = 1, max = 200))]
+    events: Vec<String>,
+    /// pass Culture's category of these events, such as `CONCERT` or `SPECTACLE_REPRESENTATION`.
+    category: String,
+    /// pass Culture's slug of the kind of show, where the category wants one.
+    #[serde(default)]
+    show_type: Option<String>,
+    /// pass Culture's slug of the kind of music, where the category wants one.
+    #[serde(default)]
+    music_type: Option<String>,
+    /// E-mail address that beneficiaries write to.
+    booking_contact: String,
+    /// Places of each date that pass Culture may give away in all, 1 to 20000, shared evenly among its tariffs; without it the vendor's
+    /// own counts stand.
+    #[schemars(range(min = 1, max = 20000))]
+    quantity: Option<u32>,
+    /// May a beneficiary book two seats at once?
+    #[serde(default = "yes")]
+    duo: bool,
+    /// Time for one answer, in seconds, 1 to 60.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 1, max = 60))]
+    timeout_seconds: u32,
+}
+
+const fn yes() -> bool {
+    true
+}
+const fn default_timeout() -> u32 {
+    10
+}
+
+/// Settings that were checked, secrets read.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) http: http::Config,
+    pub(crate) username: String,
+    pub(crate) password: Secret,
+    pub(crate) api_key: Secret,
+    pub(crate) events: Vec<String>,
+    pub(crate) kind: EventKind,
+    pub(crate) quantity: Option<u32>,
+    pub(crate) duo: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// Reads and checks.
+pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, SettingsError> {
+    let settings: Settings = passerelle_kit::settings::read(settings)?;
+    let mut checks = Checks::new(context);
+    let written = settings.base_url.or_else(|| Url::parse(VENDOR).ok());
+    let base = written.as_ref().and_then(|written| {
+        let message = "write the full address of the calls, or leave it out";
+        checks.root("base_url", written, message, "username and password")
+    });
+    checks.ensure(is_word(&settings.username), "username", "write the account's user name");
+    let events = settings.events;
+    let each_once =
+        events.iter().enumerate().all(|(at, event)| !events.iter().skip(at + 1).any(|other| other == event));
+    let digits = |event: &String| is_id(event) && event.bytes().all(|byte| byte.is_ascii_digit());
+    let good = (1..=MOST_EVENTS).contains(&events.len()) && each_once && events.iter().all(digits);
+    checks.ensure(good, "events", "write the ids of 1 to 200 events, each once and as digits: [\"123456\"]");
+    checks.ensure(is_word(&settings.category), "category", "write a category of pass Culture, such as CONCERT");
+    for (path, slug) in [("show_type", &settings.show_type), ("music_type", &settings.music_type)] {
+        checks.ensure(slug.as_deref().is_none_or(is_word), path, "write a slug of pass Culture, or leave it out");
+    }
+    let contact = "write the e-mail address that beneficiaries write to, at most 120 characters";
+    checks.ensure(is_address(&settings.booking_contact), "booking_contact", contact);
+    checks.number("quantity", settings.quantity.unwrap_or(1), 1..=MOST_PLACES);
+    let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    let password = checks.secret("password", &settings.password);
+    let api_key = checks.secret("api_key", &settings.api_key);
+    let ((base, password), api_key) = checks.done(base.zip(password).zip(api_key))?;
+    Ok(Checked {
+        http: http::Config { max_body_bytes: MAX_BODY_BYTES, ..http::Config::new(base, context).within(timeout) },
+        username: settings.username,
+        password,
+        api_key,
+        events,
+        kind: EventKind {
+            category: settings.category,
+            show_type: settings.show_type,
+            music_type: settings.music_type,
+            booking_contact: Some(settings.booking_contact),
+        },
+        quantity: settings.quantity,
+        duo: settings.duo,
+        timeout,
+    })
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=LONGEST_WORD).contains(&text.chars().count()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+fn is_address(text: &str) -> bool {
+    let halves = text.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty() && domain.contains('.') && !domain.contains('@') && !domain.starts_with('.')
+    });
+    halves && is_word(text) && text.chars().count() <= LONGEST_CONTACT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vendors_address_is_one() {
+        assert!(Url::parse(VENDOR).is_ok_and(|url| passerelle_kit::settings::root(&url).as_ref() == Some(&url)));
+    }
+
+    #[test]
+    fn addresses_are_told_from_anything_else() {
+        assert!(is_address("billetterie@theatre.example"));
+        for odd in ["", "@theatre.example", "a@b@c.example", "a b@theatre.example", "a@theatre"] {
+            assert!(!is_address(odd), "{odd}");
+        }
+    }
+}
