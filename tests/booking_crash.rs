@@ -302,6 +302,16 @@ fn ems_two_seats() {
 }
 
 #[test]
+fn billetweb_one_seat() {
+    survives(Which::Billetweb, 1);
+}
+
+#[test]
+fn billetweb_two_seats() {
+    survives(Which::Billetweb, 2);
+}
+
+#[test]
 fn an_interrupted_server_finishes_its_sale() {
     let (matrix, server) = Matrix::new(Which::Cds);
     let (selling, _) = matrix.cinema.vendor.selling();

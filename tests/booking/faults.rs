@@ -9,6 +9,7 @@ use passerelle::booking::{Desk, House};
 use passerelle::passculture::Client;
 use passerelle::passculture::messages::{BookingAnswer, BookingRequest, CancellationAnswer};
 use passerelle::store::{Owner, Store};
+use passerelle_billetweb::simulator::BilletwebSimulator;
 use passerelle_boost::simulator::BoostSimulator;
 use passerelle_cds::simulator::CdsSimulator;
 use passerelle_cgr::simulator::CgrSimulator;
@@ -43,6 +44,7 @@ enum Which {
     Cds,
     Cgr,
     Ems,
+    Billetweb,
 }
 
 struct Vendor {
@@ -95,6 +97,17 @@ async fn vendor(which: Which, folder: &std::path::Path) -> Vendor {
                 "secret": { "file": "ems-secret" }, "timeout_seconds": 30 });
             let adapter = (passerelle_ems::DESCRIPTOR.connect)(&settings, context).unwrap();
             let (truth, open) = (simulator.truth(), EmsSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
+        Which::Billetweb => {
+            use passerelle_billetweb::simulator::{EVENT, KEY, USER};
+            std::fs::write(folder.join("billetweb-key"), KEY).unwrap();
+            let simulator = BilletwebSimulator::start().await.unwrap();
+            let settings = json!({ "base_url": simulator.base_url(), "user": USER, "key": { "file": "billetweb-key" },
+                "events": [EVENT], "category": "SPECTACLE_REPRESENTATION", "show_type": "THEATRE-OTHER",
+                "booking_contact": "billetterie@theatre.example", "timeout_seconds": 30 });
+            let adapter = (passerelle_billetweb::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), BilletwebSimulator::orders().open);
             Vendor { simulator: Box::new(simulator), truth, adapter, open }
         }
     }
@@ -175,9 +188,14 @@ fn an_answer_leaves_in_seven_seconds_under_every_fault() {
     on_sqlite(async |_| {
         let mut cases = Vec::new();
         // The calls of a first booking: Boost signs in, reads, prepares, confirms; CDS reads what rarely changes, the show, the
-        // seats, and sells; CGR reads and sells; EMS sells.
-        let calls: [(Which, &[usize]); 4] =
-            [(Which::Boost, &[0, 1, 2, 3]), (Which::Cds, &[0, 4, 5, 6]), (Which::Cgr, &[0, 1]), (Which::Ems, &[0])];
+        // seats, and sells; CGR reads and sells; EMS sells; Billetweb reads twice, sells, and reads the barcodes.
+        let calls: [(Which, &[usize]); 5] = [
+            (Which::Boost, &[0, 1, 2, 3]),
+            (Which::Cds, &[0, 4, 5, 6]),
+            (Which::Cgr, &[0, 1]),
+            (Which::Ems, &[0]),
+            (Which::Billetweb, &[0, 1, 2, 3]),
+        ];
         for (which, calls) in calls {
             for fault in faults() {
                 cases.extend(calls.iter().map(|call| (which, Case::Books(fault.clone(), *call))));

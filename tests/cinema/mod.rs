@@ -1,4 +1,4 @@
-//! A cinema for whole-gateway tests: a folder, a sandbox pass Culture, a vendor's simulator, and the real binary.
+//! A cinema, or a theatre, for whole-gateway tests: a folder, a sandbox pass Culture, a vendor's simulator, and the real binary.
 #![allow(dead_code, unreachable_pub)]
 
 use std::io::{BufRead, BufReader};
@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use passerelle::sandbox::{Bookable, BookingRefused, BookingTruth, Sandbox, Seed, Settings};
+use passerelle_billetweb::simulator::BilletwebSimulator;
 use passerelle_boost::simulator::BoostSimulator;
 use passerelle_cds::simulator::CdsSimulator;
 use passerelle_cgr::simulator::CgrSimulator;
@@ -33,9 +34,10 @@ pub enum Which {
     Cds,
     Cgr,
     Ems,
+    Billetweb,
 }
 
-pub const ALL: [Which; 4] = [Which::Boost, Which::Cds, Which::Cgr, Which::Ems];
+pub const ALL: [Which; 5] = [Which::Boost, Which::Cds, Which::Cgr, Which::Ems, Which::Billetweb];
 
 impl Which {
     /// The adapter's id.
@@ -45,6 +47,7 @@ impl Which {
             Self::Cds => "cds",
             Self::Cgr => "cgr",
             Self::Ems => "ems",
+            Self::Billetweb => "billetweb",
         }
     }
 
@@ -55,7 +58,20 @@ impl Which {
 
     /// Can the vendor be asked what became of a sale?
     pub const fn finds(self) -> bool {
-        matches!(self, Self::Ems)
+        matches!(self, Self::Ems | Self::Billetweb)
+    }
+
+    /// Has every ticket a seat of its own?
+    pub const fn numbers_seats(self) -> bool {
+        !matches!(self, Self::Billetweb)
+    }
+
+    /// The adapter's key of the places of a show, by the show's number.
+    fn places_key(self, show: i64) -> String {
+        match self {
+            Self::Boost | Self::Cds | Self::Cgr | Self::Ems => show.to_string(),
+            Self::Billetweb => format!("{}-{show}-55501", passerelle_billetweb::simulator::EVENT),
+        }
     }
 }
 
@@ -65,6 +81,7 @@ pub enum Vendor {
     Cds(CdsSimulator),
     Cgr(CgrSimulator),
     Ems(EmsSimulator),
+    Billetweb(BilletwebSimulator),
 }
 
 impl Vendor {
@@ -74,6 +91,7 @@ impl Vendor {
             Self::Cds(one) => one,
             Self::Cgr(one) => one,
             Self::Ems(one) => one,
+            Self::Billetweb(one) => one,
         }
     }
 
@@ -91,6 +109,7 @@ impl Vendor {
             Self::Cds(one) => one.seats_sold(),
             Self::Cgr(one) => one.seats_sold(),
             Self::Ems(one) => one.seats_sold(),
+            Self::Billetweb(one) => one.seats_sold(),
         }
     }
 
@@ -101,6 +120,7 @@ impl Vendor {
             Self::Cds(_) => ("transaction/create", "transaction/cancel"),
             Self::Cgr(_) => ("#ReservationPassCulture", "#AnnulationPassCulture"),
             Self::Ems(_) => ("VENTE", "ANNULATION"),
+            Self::Billetweb(_) => ("add_order", "delete_order"),
         }
     }
 
@@ -111,6 +131,7 @@ impl Vendor {
             Self::Cgr(_) => "#GetSeancesPassCulture",
             // Nothing is read before it sells.
             Self::Ems(_) => "VENTE",
+            Self::Billetweb(_) => "/dates",
         }
     }
 
@@ -119,7 +140,7 @@ impl Vendor {
         match self {
             // Preparing goes to the same address.
             Self::Boost(_) => 1,
-            Self::Cds(_) | Self::Cgr(_) | Self::Ems(_) => 0,
+            Self::Cds(_) | Self::Cgr(_) | Self::Ems(_) | Self::Billetweb(_) => 0,
         }
     }
 
@@ -146,6 +167,13 @@ impl Vendor {
                 show.seats = places;
                 one.put_show(show);
             }
+            Self::Billetweb(one) => {
+                let mut show = one.show(id).unwrap();
+                // A quota of zero is none at all there: what is not to be sold is taken off sale.
+                show.disabled = places == 0;
+                show.seats = Some(places.max(1));
+                one.put_show(show);
+            }
         }
     }
 
@@ -156,6 +184,7 @@ impl Vendor {
             Self::Cds(one) => one.remove_show(id),
             Self::Cgr(one) => one.remove_show(id),
             Self::Ems(one) => one.remove_show(id),
+            Self::Billetweb(one) => one.remove_show(id),
         }
     }
 
@@ -166,6 +195,7 @@ impl Vendor {
             Self::Cds(one) => one.void_all_but(barcodes),
             Self::Cgr(one) => one.void_all_but(barcodes),
             Self::Ems(one) => one.void_all_but(barcodes),
+            Self::Billetweb(one) => one.void_all_but(barcodes),
         }
     }
 
@@ -203,9 +233,23 @@ impl Vendor {
                 use passerelle_ems::simulator::{SECRET, SITE_ID};
                 (SECRET, format!("{}site_id = \"{SITE_ID}\"\n", ems_account(one)))
             }
+            Self::Billetweb(one) => {
+                use passerelle_billetweb::simulator::{EVENT, KEY, SINGLE_EVENT, USER};
+                let base = one.base_url();
+                (
+                    KEY,
+                    format!(
+                        "base_url = \"{base}\"\nuser = \"{USER}\"\nkey = {{ file = \"secret\" }}\nevents = [\"{EVENT}\", \"{SINGLE_EVENT}\"]\n{THEATRE}"
+                    ),
+                )
+            }
         }
     }
 }
+
+/// What a theatre tells of all its events.
+const THEATRE: &str = "category = \"SPECTACLE_REPRESENTATION\"\nshow_type = \"THEATRE-OTHER\"\n\
+    booking_contact = \"billetterie@theatre.example\"\n";
 
 /// Everything around one cinema.
 pub struct Cinema {
@@ -253,6 +297,7 @@ impl Cinema {
                 Which::Cds => Vendor::Cds(CdsSimulator::start().await.unwrap()),
                 Which::Cgr => Vendor::Cgr(CgrSimulator::start().await.unwrap()),
                 Which::Ems => Vendor::Ems(EmsSimulator::start().await.unwrap()),
+                Which::Billetweb => Vendor::Billetweb(BilletwebSimulator::start().await.unwrap()),
             }
         });
         let folder = tempfile::tempdir().unwrap();
@@ -330,7 +375,7 @@ impl Cinema {
 
     /// The stock of a vendor's show, by its number there.
     pub fn stock(&self, show: i64) -> u64 {
-        self.stock_of(&show.to_string())
+        self.stock_of(&self.which.places_key(show))
     }
 
     /// The stock of a vendor's show, by its key there.
@@ -375,6 +420,7 @@ impl Cinema {
             Which::Cds => [90_417, 90_418, 90_419, 90_420],
             Which::Cgr => [512_001, 512_002, 512_003, 512_004],
             Which::Ems => [615_400_027_711, 615_400_027_712, 615_400_027_713, 615_400_027_714],
+            Which::Billetweb => [98_701, 98_702, 98_703, 98_704],
         }
     }
 }
