@@ -15,8 +15,9 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_cds::DESCRIPTOR,
     passerelle_cgr::DESCRIPTOR,
     passerelle_ems::DESCRIPTOR,
-    passerelle_allocine::DESCRIPTOR,
+    passerelle_pretix::DESCRIPTOR,
     passerelle_billetweb::DESCRIPTOR,
+    passerelle_allocine::DESCRIPTOR,
     passerelle_weezevent::DESCRIPTOR,
 ];
 
@@ -50,6 +51,7 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("cgr", |address| Box::pin(cgr(address))),
     ("ems", |address| Box::pin(ems(address))),
     ("allocine", |address| Box::pin(allocine(address))),
+    ("pretix", |address| Box::pin(pretix(address))),
     ("billetweb", |address| Box::pin(billetweb(address))),
     ("weezevent", |address| Box::pin(weezevent(address))),
 ];
@@ -134,6 +136,24 @@ async fn cgr(address: SocketAddr) -> std::io::Result<Simulated> {
         simulator.base_url()
     );
     let secret = Some(("password", PASSWORD));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn pretix(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_pretix::simulator::{ORGANIZER, PretixSimulator, SERIES, SINGLE, TOKEN};
+    let simulator = PretixSimulator::listen(address).await?;
+    let settings = json!({
+        "base_url": simulator.base_url(), "organizer": ORGANIZER, "events": [SERIES, SINGLE],
+        "category": "SPECTACLE_REPRESENTATION", "show_type": "THEATRE-COMEDIE",
+        "booking_contact": "billetterie@theatre.example",
+    });
+    let hint = format!(
+        "base_url = \"{}\", organizer = \"{ORGANIZER}\", events = [\"{SERIES}\", \"{SINGLE}\"], category = \
+         \"SPECTACLE_REPRESENTATION\", show_type = \"THEATRE-COMEDIE\", booking_contact = \"billetterie@theatre.example\", and \
+         {TOKEN} as its token; {BOOKS}",
+        simulator.base_url()
+    );
+    let secret = Some(("token", TOKEN));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 

@@ -21,6 +21,10 @@ fn settings(id: &str) -> Value {
         "cgr" => {
             json!({ "base_url": "https://cgr.example/ws", "username": "u", "password": { "file": "token" }, "cinema_id": "c" })
         }
+        "pretix" => json!({
+            "base_url": "https://pretix.example/", "organizer": "o", "token": { "file": "token" }, "events": ["e"],
+            "category": "CONCERT", "music_type": "ROCK", "booking_contact": "a@theatre.example",
+        }),
         "billetweb" => json!({
             "user": "1", "key": { "file": "token" }, "events": ["1"], "category": "CONCERT", "music_type": "JAZZ",
             "booking_contact": "a@b.example",

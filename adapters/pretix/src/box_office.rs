@@ -1,0 +1,289 @@
+//! Selling tickets.
+//!
+//! A sale reads event, date, item and quotas as they are now and places one order, paid, under a code made of our reference.
+//! pretix takes a code once, so that no order is ever placed twice, and an order whose answer was lost is looked up by it.
+//! pretix is given no person: pass Culture gives the tickets out.
+//!
+//! Invariants: one order is sent once; it never overrides a quota; an answer counts only when it names our code and exactly
+//! the tickets that were asked for.
+
+use std::time::Duration;
+
+use passerelle_contract::{
+    AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Cents, Class, Deadline,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
+};
+use passerelle_kit::http::{Answer, NotAnswered};
+use serde_json::{Map, Value, json};
+
+use crate::client::{self, For, Pretix, malformed, odd, turned_away};
+use crate::facts::{Offer, remaining};
+use crate::keys::Key;
+use crate::orders::{Trace, code_of};
+use crate::wire;
+
+/// The order needs so much; with less left it is not begun. A loaded server was seen to need 0.3 s, a cold one 2.7 s.
+const SALE_NEEDS: Duration = Duration::from_secs(3);
+/// Its answer is waited for so much longer than the caller has.
+const LATE_ANSWER: Duration = Duration::from_secs(14);
+/// Time to take a sale of the wrong size back, once its answer is there.
+const TAKE_BACK: Duration = Duration::from_secs(5);
+/// When a lost sale is looked for. A worker that does not answer is given up by its own server, as a rule after a minute.
+const FIND_AFTER: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+const SELL: &str = "place the order";
+
+/// A price category of a date as it is now.
+enum Live {
+    Open { left: Quantity, price: Cents },
+    Not(Refusal),
+}
+
+/// How a step of a sale ends it.
+enum End {
+    Refused(Refusal),
+    Nothing(AdapterError),
+    Unknown(Box<Suspicion>),
+}
+
+impl From<AdapterError> for End {
+    fn from(error: AdapterError) -> Self {
+        Self::Nothing(error)
+    }
+}
+
+fn unknown(error: AdapterError, tickets: Vec<Ticket>) -> End {
+    End::Unknown(Box::new(Suspicion { error, tickets }))
+}
+
+impl BoxOffice for Pretix {
+    fn semantics(&self) -> Semantics {
+        Semantics {
+            find_after: FIND_AFTER,
+            finds_lost_sales: true,
+            cancels: CancelUnit::Ticket,
+            // 32 random letters and digits each.
+            barcodes_unique: BarcodeScope::Everywhere,
+            sale_needs: SALE_NEEDS,
+        }
+    }
+
+    fn book<'a>(
+        &'a self,
+        order: &'a Order,
+        journal: &'a dyn Journal,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, BookOutcome> {
+        Box::pin(async move {
+            match self.sell(order, journal, deadline).await {
+                Ok(sale) => BookOutcome::Booked(sale),
+                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
+                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
+                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
+            }
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        order: &'a Order,
+        trace: &'a str,
+        look: Look,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, FindOutcome> {
+        Box::pin(self.find_order(order, trace, look, deadline))
+    }
+
+    fn cancel<'a>(&'a self, tickets: &'a [Ticket], deadline: Deadline) -> BoxFuture<'a, Vec<CancelOutcome>> {
+        Box::pin(self.void(tickets, deadline))
+    }
+
+    fn remaining<'a>(&'a self, order: &'a Order, deadline: Deadline) -> BoxFuture<'a, Result<Quantity, AdapterError>> {
+        Box::pin(async move {
+            Ok(match self.live(&key_of(order)?, deadline).await? {
+                Live::Open { left, .. } => left,
+                Live::Not(_) => Quantity::Exactly(0),
+            })
+        })
+    }
+}
+
+impl Pretix {
+    /// What is asked for as it is now. pretix does not check most of it when an order comes through its API.
+    async fn live(&self, key: &Key, deadline: Deadline) -> Result<Live, AdapterError> {
+        let who = For::Booking(deadline);
+        let gone = Ok(Live::Not(Refusal::ShowGone));
+        let Some(event) = self.event(&key.event, who).await? else { return gone };
+        let date = match key.date {
+            Some(id) => match self.date(&key.event, id, who).await? {
+                Some(date) => Some(date),
+                None => return gone,
+            },
+            None if event.has_subevents => return gone,
+            None => None,
+        };
+        let rules = self.rules();
+        if !rules.is_open(&event, date.as_ref()) {
+            return Ok(Live::Not(Refusal::SalesClosed));
+        }
+        let Some(item) = self.item(&key.event, key.item, who).await? else { return Ok(Live::Not(Refusal::NoTariff)) };
+        let kind = key.variation.map(|id| item.variations.iter().find(|kind| kind.id == id));
+        let price = match kind {
+            // A variation that was taken away.
+            Some(None) => Offer::No,
+            kind => rules.offer(&event, date.as_ref(), &item, kind.flatten()),
+        };
+        let price = match price {
+            Offer::At(price) => price,
+            Offer::No => return Ok(Live::Not(Refusal::NoTariff)),
+            Offer::Odd => return Err(odd("read the item", "its price is no amount of whole cents")),
+        };
+        let quotas = self.quotas(&key.event, key.date, who).await?;
+        let left = remaining(&quotas, key).ok_or_else(|| odd("read the quotas", "one of them cannot be read"))?;
+        Ok(Live::Open { left, price })
+    }
+
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+        let key = key_of(order)?;
+        let (left, price) = match self.live(&key, deadline).await? {
+            Live::Open { left, price } => (left, price),
+            Live::Not(refusal) => return Err(End::Refused(refusal)),
+        };
+        if let Some(refusal) = too_few(left, order.quantity) {
+            return Err(End::Refused(refusal));
+        }
+        if price != order.price {
+            return Err(End::Nothing(price_changed(order, price)));
+        }
+        if deadline.left() < SALE_NEEDS {
+            let why = "too little time is left to sell; nothing was sold";
+            return Err(End::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", SELL, why)));
+        }
+        let trace = Trace { event: key.event.clone(), code: code_of(&order.reference) };
+        journal.about_to_sell(&serde_json::to_string(&trace).unwrap_or_else(|_| "{}".to_owned())).await?;
+        let body = self.order_body(order, &key, &trace.code);
+        let sent = (key.event.as_str(), "orders/");
+        let within = deadline.left() + LATE_ANSWER;
+        let tickets = match self.act(SELL, sent, &body, within, Some(&trace.code)).await {
+            Ok(answer) => self.read_sale(&answer, order, &key, &trace, deadline).await?,
+            Err(NotAnswered::NotSent(error)) => return Err(End::Nothing(error)),
+            Err(NotAnswered::Unknown(error)) => return Err(unknown(error, Vec::new())),
+        };
+        let remaining = match left {
+            Quantity::Exactly(left) => Quantity::Exactly(left.saturating_sub(order.quantity)),
+            Quantity::Unlimited => Quantity::Unlimited,
+        };
+        Ok(Sale { tickets, remaining })
+    }
+
+    /// An order of paid tickets. Without `locale`, which an event may not have; without `force`, which oversells.
+    fn order_body(&self, order: &Order, key: &Key, code: &str) -> Value {
+        let price = format!("{}.{:02}", order.price.0 / 100, order.price.0 % 100);
+        let position = json!({ "item": key.item, "variation": key.variation, "subevent": key.date, "price": price });
+        let positions: Vec<Value> = (0..order.quantity).map(|_| position.clone()).collect();
+        json!({
+            "code": code, "status": wire::PAID, "payment_provider": "manual", "send_email": false, "email": null,
+            "sales_channel": self.settings().sales_channel, "comment": format!("pass Culture, {}", order.reference),
+            "positions": positions,
+        })
+    }
+
+    /// What an answer to the order means.
+    async fn read_sale(
+        &self,
+        answer: &Answer,
+        order: &Order,
+        key: &Key,
+        trace: &Trace,
+        deadline: Deadline,
+    ) -> Result<Vec<Ticket>, End> {
+        match answer.status {
+            201 => match client::json::<wire::Order>(answer) {
+                Some(made) if made.code == trace.code => self.whole(&made, order, key, trace).await,
+                // The answer to something else, repeated by pretix or by something before it: nobody knows of ours.
+                _ => Err(unknown(malformed(SELL, answer), Vec::new())),
+            },
+            400 => match client::json::<Value>(answer) {
+                Some(Value::Object(why)) => self.said_no(&why, answer, order, key, trace, deadline).await,
+                Some(Value::Array(_)) => Err(End::Nothing(refused(answer))),
+                _ => Err(unknown(malformed(SELL, answer), Vec::new())),
+            },
+            status if turned_away(status) => Err(End::Nothing(answer.refused())),
+            // Also 409: a crashed worker leaves its key locked, whatever it did.
+            200..=299 => Err(unknown(malformed(SELL, answer), Vec::new())),
+            _ => Err(unknown(answer.refused(), Vec::new())),
+        }
+    }
+
+    /// As many tickets as were ordered, at the price that was announced. Any other sale is taken back.
+    async fn whole(&self, made: &wire::Order, order: &Order, key: &Key, trace: &Trace) -> Result<Vec<Ticket>, End> {
+        if let Some(tickets) = self.tickets_of(made, order, key) {
+            return Ok(tickets);
+        }
+        let why = format!("{} ticket(s), or others than the {} that were ordered", made.live().count(), order.quantity);
+        let error = AdapterError::new(Class::VendorFault, "WrongNumberOfTickets", SELL, why);
+        if self.cancel_whole(trace, Deadline::after(TAKE_BACK)).await {
+            Err(End::Nothing(error))
+        } else {
+            Err(unknown(error, self.known_tickets(made, key)))
+        }
+    }
+
+    /// A refusal undid the order whole. Its sentences change with language and release, so that only its keys are looked at.
+    async fn said_no(
+        &self,
+        why: &Map<String, Value>,
+        answer: &Answer,
+        order: &Order,
+        key: &Key,
+        trace: &Trace,
+        deadline: Deadline,
+    ) -> Result<Vec<Ticket>, End> {
+        if why.contains_key("code") {
+            // The code is taken, and by us: somebody on the way repeated the order, and the first one counts. Nothing is
+            // taken back here: what is not exactly ours is for a person.
+            let made = self.order(&trace.event, &trace.code, deadline).await;
+            let made = made.map_err(|error| unknown(error, Vec::new()))?;
+            let tickets = made.and_then(|made| self.tickets_of(&made, order, key));
+            return tickets.ok_or_else(|| unknown(refused(answer), Vec::new()));
+        }
+        if why.contains_key("positions") {
+            // Sold out, and half a dozen other reasons: the quotas tell.
+            return Err(match self.live(key, deadline).await {
+                Ok(Live::Not(refusal)) => End::Refused(refusal),
+                Ok(Live::Open { left, .. }) => {
+                    too_few(left, order.quantity).map_or_else(|| End::Nothing(refused(answer)), End::Refused)
+                }
+                Err(error) => End::Nothing(error),
+            });
+        }
+        Err(End::Nothing(refused(answer)))
+    }
+}
+
+fn key_of(order: &Order) -> Result<Key, AdapterError> {
+    Key::read(&order.places_key).ok_or_else(|| {
+        AdapterError::new(Class::Data, "UnreadableShow", SELL, "the places have a key that is none of this adapter's")
+    })
+}
+
+fn too_few(left: Quantity, wanted: u32) -> Option<Refusal> {
+    match left {
+        Quantity::Exactly(0) => Some(Refusal::SoldOut),
+        Quantity::Exactly(remaining) if remaining < wanted => Some(Refusal::NotEnough { remaining }),
+        _ => None,
+    }
+}
+
+fn price_changed(order: &Order, now: Cents) -> AdapterError {
+    let why = format!(
+        "the seat costs {now} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
+        order.price
+    );
+    AdapterError::new(Class::Data, "PriceChanged", SELL, why)
+}
+
+/// A refusal that the table does not know. Its words stay out: nobody knows what they repeat.
+fn refused(answer: &Answer) -> AdapterError {
+    let why = format!("{}: pretix does not take the order; look at the event's settings", answer.saw());
+    AdapterError::new(Class::Data, "RefusedByVendor", SELL, why)
+}
