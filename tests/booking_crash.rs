@@ -312,6 +312,16 @@ fn billetweb_two_seats() {
 }
 
 #[test]
+fn pretix_one_seat() {
+    survives(Which::Pretix, 1);
+}
+
+#[test]
+fn pretix_two_seats() {
+    survives(Which::Pretix, 2);
+}
+
+#[test]
 fn an_interrupted_server_finishes_its_sale() {
     let (matrix, server) = Matrix::new(Which::Cds);
     let (selling, _) = matrix.cinema.vendor.selling();

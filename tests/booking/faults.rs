@@ -15,6 +15,7 @@ use passerelle_cds::simulator::CdsSimulator;
 use passerelle_cgr::simulator::CgrSimulator;
 use passerelle_contract::{Adapter, BoxFuture, Context, Order};
 use passerelle_ems::simulator::EmsSimulator;
+use passerelle_pretix::simulator::PretixSimulator;
 use passerelle_testkit::conformance::Truth;
 use passerelle_testkit::simulator::{Fault, Simulator};
 use serde_json::json;
@@ -45,6 +46,7 @@ enum Which {
     Cgr,
     Ems,
     Billetweb,
+    Pretix,
 }
 
 struct Vendor {
@@ -108,6 +110,17 @@ async fn vendor(which: Which, folder: &std::path::Path) -> Vendor {
                 "booking_contact": "billetterie@theatre.example", "timeout_seconds": 30 });
             let adapter = (passerelle_billetweb::DESCRIPTOR.connect)(&settings, context).unwrap();
             let (truth, open) = (simulator.truth(), BilletwebSimulator::orders().open);
+            Vendor { simulator: Box::new(simulator), truth, adapter, open }
+        }
+        Which::Pretix => {
+            use passerelle_pretix::simulator::{ORGANIZER, SERIES, TOKEN};
+            std::fs::write(folder.join("pretix-token"), TOKEN).unwrap();
+            let simulator = PretixSimulator::start().await.unwrap();
+            let settings = json!({ "base_url": simulator.base_url(), "organizer": ORGANIZER,
+                "token": { "file": "pretix-token" }, "events": [SERIES], "category": "SPECTACLE_REPRESENTATION",
+                "show_type": "THEATRE-OTHER", "booking_contact": "billetterie@theatre.example", "timeout_seconds": 30 });
+            let adapter = (passerelle_pretix::DESCRIPTOR.connect)(&settings, context).unwrap();
+            let (truth, open) = (simulator.truth(), PretixSimulator::orders().open);
             Vendor { simulator: Box::new(simulator), truth, adapter, open }
         }
     }
@@ -188,13 +201,15 @@ fn an_answer_leaves_in_seven_seconds_under_every_fault() {
     on_sqlite(async |_| {
         let mut cases = Vec::new();
         // The calls of a first booking: Boost signs in, reads, prepares, confirms; CDS reads what rarely changes, the show, the
-        // seats, and sells; CGR reads and sells; EMS sells; Billetweb reads twice, sells, and reads the barcodes.
-        let calls: [(Which, &[usize]); 5] = [
+        // seats, and sells; CGR reads and sells; EMS sells; Billetweb reads twice, sells, and reads the barcodes;
+        // pretix reads the event, the date, the item and its quotas, and sells.
+        let calls: [(Which, &[usize]); 6] = [
             (Which::Boost, &[0, 1, 2, 3]),
             (Which::Cds, &[0, 4, 5, 6]),
             (Which::Cgr, &[0, 1]),
             (Which::Ems, &[0]),
             (Which::Billetweb, &[0, 1, 2, 3]),
+            (Which::Pretix, &[0, 1, 2, 3, 4]),
         ];
         for (which, calls) in calls {
             for fault in faults() {

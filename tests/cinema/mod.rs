@@ -12,6 +12,7 @@ use passerelle_boost::simulator::BoostSimulator;
 use passerelle_cds::simulator::CdsSimulator;
 use passerelle_cgr::simulator::CgrSimulator;
 use passerelle_ems::simulator::EmsSimulator;
+use passerelle_pretix::simulator::PretixSimulator;
 use passerelle_testkit::simulator::{Faults, Log, Simulator};
 use serde_json::{Value, json};
 
@@ -35,9 +36,10 @@ pub enum Which {
     Cgr,
     Ems,
     Billetweb,
+    Pretix,
 }
 
-pub const ALL: [Which; 5] = [Which::Boost, Which::Cds, Which::Cgr, Which::Ems, Which::Billetweb];
+pub const ALL: [Which; 6] = [Which::Boost, Which::Cds, Which::Cgr, Which::Ems, Which::Billetweb, Which::Pretix];
 
 impl Which {
     /// The adapter's id.
@@ -48,6 +50,7 @@ impl Which {
             Self::Cgr => "cgr",
             Self::Ems => "ems",
             Self::Billetweb => "billetweb",
+            Self::Pretix => "pretix",
         }
     }
 
@@ -58,12 +61,12 @@ impl Which {
 
     /// Can the vendor be asked what became of a sale?
     pub const fn finds(self) -> bool {
-        matches!(self, Self::Ems | Self::Billetweb)
+        matches!(self, Self::Ems | Self::Billetweb | Self::Pretix)
     }
 
     /// Has every ticket a seat of its own?
     pub const fn numbers_seats(self) -> bool {
-        !matches!(self, Self::Billetweb)
+        !matches!(self, Self::Billetweb | Self::Pretix)
     }
 
     /// The adapter's key of the places of a show, by the show's number.
@@ -71,6 +74,10 @@ impl Which {
         match self {
             Self::Boost | Self::Cds | Self::Cgr | Self::Ems => show.to_string(),
             Self::Billetweb => format!("{}-{show}-55501", passerelle_billetweb::simulator::EVENT),
+            Self::Pretix => {
+                let (event, item) = (passerelle_pretix::simulator::SERIES, passerelle_pretix::simulator::ITEM);
+                format!("{event}/{show}/{item}/-")
+            }
         }
     }
 }
@@ -82,6 +89,7 @@ pub enum Vendor {
     Cgr(CgrSimulator),
     Ems(EmsSimulator),
     Billetweb(BilletwebSimulator),
+    Pretix(PretixSimulator),
 }
 
 impl Vendor {
@@ -92,6 +100,7 @@ impl Vendor {
             Self::Cgr(one) => one,
             Self::Ems(one) => one,
             Self::Billetweb(one) => one,
+            Self::Pretix(one) => one,
         }
     }
 
@@ -110,6 +119,7 @@ impl Vendor {
             Self::Cgr(one) => one.seats_sold(),
             Self::Ems(one) => one.seats_sold(),
             Self::Billetweb(one) => one.seats_sold(),
+            Self::Pretix(one) => one.seats_sold(),
         }
     }
 
@@ -121,6 +131,7 @@ impl Vendor {
             Self::Cgr(_) => ("#ReservationPassCulture", "#AnnulationPassCulture"),
             Self::Ems(_) => ("VENTE", "ANNULATION"),
             Self::Billetweb(_) => ("add_order", "delete_order"),
+            Self::Pretix(_) => ("/orders/", "mark_canceled"),
         }
     }
 
@@ -132,6 +143,7 @@ impl Vendor {
             // Nothing is read before it sells.
             Self::Ems(_) => "VENTE",
             Self::Billetweb(_) => "/dates",
+            Self::Pretix(_) => "/events/",
         }
     }
 
@@ -140,7 +152,7 @@ impl Vendor {
         match self {
             // Preparing goes to the same address.
             Self::Boost(_) => 1,
-            Self::Cds(_) | Self::Cgr(_) | Self::Ems(_) | Self::Billetweb(_) => 0,
+            Self::Cds(_) | Self::Cgr(_) | Self::Ems(_) | Self::Billetweb(_) | Self::Pretix(_) => 0,
         }
     }
 
@@ -174,6 +186,11 @@ impl Vendor {
                 show.seats = Some(places.max(1));
                 one.put_show(show);
             }
+            Self::Pretix(one) => {
+                let mut show = one.show(id).unwrap();
+                show.seats = Some(places);
+                one.put_show(show);
+            }
         }
     }
 
@@ -185,6 +202,7 @@ impl Vendor {
             Self::Cgr(one) => one.remove_show(id),
             Self::Ems(one) => one.remove_show(id),
             Self::Billetweb(one) => one.remove_show(id),
+            Self::Pretix(one) => one.remove_show(id),
         }
     }
 
@@ -196,6 +214,7 @@ impl Vendor {
             Self::Cgr(one) => one.void_all_but(barcodes),
             Self::Ems(one) => one.void_all_but(barcodes),
             Self::Billetweb(one) => one.void_all_but(barcodes),
+            Self::Pretix(one) => one.void_all_but(barcodes),
         }
     }
 
@@ -240,6 +259,16 @@ impl Vendor {
                     KEY,
                     format!(
                         "base_url = \"{base}\"\nuser = \"{USER}\"\nkey = {{ file = \"secret\" }}\nevents = [\"{EVENT}\", \"{SINGLE_EVENT}\"]\n{THEATRE}"
+                    ),
+                )
+            }
+            Self::Pretix(one) => {
+                use passerelle_pretix::simulator::{ORGANIZER, SERIES, SINGLE, TOKEN};
+                let base = one.base_url();
+                (
+                    TOKEN,
+                    format!(
+                        "base_url = \"{base}\"\norganizer = \"{ORGANIZER}\"\ntoken = {{ file = \"secret\" }}\nevents = [\"{SERIES}\", \"{SINGLE}\"]\n{THEATRE}"
                     ),
                 )
             }
@@ -298,6 +327,7 @@ impl Cinema {
                 Which::Cgr => Vendor::Cgr(CgrSimulator::start().await.unwrap()),
                 Which::Ems => Vendor::Ems(EmsSimulator::start().await.unwrap()),
                 Which::Billetweb => Vendor::Billetweb(BilletwebSimulator::start().await.unwrap()),
+                Which::Pretix => Vendor::Pretix(PretixSimulator::start().await.unwrap()),
             }
         });
         let folder = tempfile::tempdir().unwrap();
@@ -421,6 +451,7 @@ impl Cinema {
             Which::Cgr => [512_001, 512_002, 512_003, 512_004],
             Which::Ems => [615_400_027_711, 615_400_027_712, 615_400_027_713, 615_400_027_714],
             Which::Billetweb => [98_701, 98_702, 98_703, 98_704],
+            Which::Pretix => [101, 102, 103, 104],
         }
     }
 }
