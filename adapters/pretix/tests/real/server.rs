@@ -1,4 +1,5 @@
-//! The real server, running until it is dropped.
+//! The real server, running until it is dropped. The whole gateway's test uses it too.
+#![allow(dead_code, reason = "each of the two uses its part")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -8,17 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle_contract::{Adapter, Context};
-use passerelle_kit::http::{Act, Client, Config, Verb};
+use passerelle_kit::http::{Act, Client, Config, Get, Verb};
 use passerelle_kit::secret::Secret;
 use passerelle_pretix::DESCRIPTOR;
 use serde_json::{Value, json};
 use url::Url;
 
-const ORGANIZER: &str = "atelier";
+pub(crate) const ORGANIZER: &str = "atelier";
 pub(crate) const EVENT: &str = "hirondelle";
 pub(crate) const SINGLE: &str = "fanfare";
 /// The token of the team that may do everything.
 const HOUSE: &str = "jeton-fictif-de-la-maison";
+/// The token of the gateway's team.
+pub(crate) const GATEWAY: &str = "jeton-fictif-de-la-passerelle";
 /// The script's word for "cannot be had on this machine".
 const CANNOT: i32 = 3;
 
@@ -37,7 +40,9 @@ impl Server {
 
     fn run() -> Option<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut script = Command::new(here.join("tests/real/pretix"))
+        let places = ["tests/real/pretix", "adapters/pretix/tests/real/pretix"];
+        let script = places.into_iter().map(|place| here.join(place)).find(|place| place.exists()).unwrap();
+        let mut script = Command::new(script)
             .arg(installed_below(here))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -55,7 +60,7 @@ impl Server {
             return None;
         };
         let secrets = tempfile::tempdir().unwrap();
-        std::fs::write(secrets.path().join("gateway"), "jeton-fictif-de-la-passerelle").unwrap();
+        std::fs::write(secrets.path().join("gateway"), GATEWAY).unwrap();
         std::fs::write(secrets.path().join("house"), HOUSE).unwrap();
         let base_url = told["base_url"].as_str().unwrap().to_owned();
         Some(Self { script, base_url, seed: told["seed"].clone(), secrets })
@@ -100,15 +105,30 @@ impl Server {
         self.as_the_house(Verb::Patch, &format!("events/{EVENT}/{path}"), body).await;
     }
 
+    /// What the house sees there.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let base = Url::parse(&self.base_url).unwrap();
+        let url = base.join(&format!("api/v1/organizers/{ORGANIZER}/{path}")).unwrap();
+        let client = Client::new(Config::new(base, &Context { allow_private_addresses: true, ..Context::default() }));
+        let mut get = Get::new("read as the house", url);
+        get.authorization = Some(house());
+        let answer = client.unwrap().get(&get).await.unwrap();
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
     async fn as_the_house(&self, verb: Verb, path: &str, body: &Value) {
         let base = Url::parse(&self.base_url).unwrap();
         let url = base.join(&format!("api/v1/organizers/{ORGANIZER}/{path}")).unwrap();
         let client = Client::new(Config::new(base, &Context { allow_private_addresses: true, ..Context::default() }));
         let mut act = Act::new("work as the house", verb, url, Duration::from_secs(10)).with_json(body);
-        act.authorization = Some(Secret::new(&format!("Token {HOUSE}")));
+        act.authorization = Some(house());
         let answer = client.unwrap().act(&act).await.unwrap();
         assert!(answer.status < 300, "{}: {}", answer.saw(), String::from_utf8_lossy(&answer.body));
     }
+}
+
+fn house() -> Secret {
+    Secret::new(&format!("Token {HOUSE}"))
 }
 
 /// Installing takes minutes: once for a machine, as for the tools that check, and not for each clone.
