@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use passerelle_contract::{Context, EventKind, SettingsError};
-use passerelle_kit::checks::Checks;
+use passerelle_kit::checks::{Checks, is_domain, is_word};
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -17,10 +17,6 @@ use crate::wire::is_id;
 const VENDOR: &str = "https://www.billetweb.fr/api/";
 /// Events of one connection: each costs a pass two calls of an account that has a hundred a minute.
 const MOST_EVENTS: usize = 200;
-/// Longest category and longest slug, in characters.
-const LONGEST_WORD: usize = 100;
-/// Longest address that beneficiaries write to, in characters.
-const LONGEST_CONTACT: usize = 120;
 /// Largest answer, in bytes.
 const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 /// Calls of bookings in flight: small organisers have one small budget.
@@ -124,13 +120,6 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         events.iter().enumerate().all(|(at, event)| !events.iter().skip(at + 1).any(|other| other == event));
     let good = (1..=MOST_EVENTS).contains(&events.len()) && each_once && events.iter().all(|event| is_id(event));
     checks.ensure(good, "events", "write the ids of 1 to 200 events, each once and as digits: [\"123456\"]");
-    let category = "write a category of pass Culture, such as SPECTACLE_REPRESENTATION";
-    checks.ensure(is_word(&settings.category), "category", category);
-    for (path, slug) in [("show_type", &settings.show_type), ("music_type", &settings.music_type)] {
-        checks.ensure(slug.as_deref().is_none_or(is_word), path, "write a slug of pass Culture, or leave it out");
-    }
-    let contact = "write the e-mail address that beneficiaries write to, at most 120 characters";
-    checks.ensure(is_address(&settings.booking_contact), "booking_contact", contact);
     let domain = settings.buyer_email_domain.as_deref();
     checks.ensure(
         domain.is_none_or(is_domain),
@@ -138,6 +127,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         "write a domain of yours, such as billets.theatre.example, or leave it out",
     );
     let buyer = Buyer::new(&settings.booking_contact, domain);
+    let kind = checks.event_kind(settings.category, settings.show_type, settings.music_type, settings.booking_contact);
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
     let key = checks.secret("key", &settings.key);
     let (base, key) = checks.done(base.zip(key))?;
@@ -151,12 +141,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         authorization: credentials(&settings.user, &key),
         key,
         events,
-        kind: EventKind {
-            category: settings.category,
-            show_type: settings.show_type,
-            music_type: settings.music_type,
-            booking_contact: Some(settings.booking_contact),
-        },
+        kind,
         buyer,
         duo: settings.duo,
         timeout,
@@ -167,25 +152,6 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
 /// the address, ends in logs.
 fn credentials(user: &str, key: &Secret) -> Secret {
     http::basic(user, key)
-}
-
-fn is_word(text: &str) -> bool {
-    (1..=LONGEST_WORD).contains(&text.chars().count()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
-}
-
-fn is_address(text: &str) -> bool {
-    let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    let halves = text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && is_domain(domain));
-    plain && halves && text.chars().count() <= LONGEST_CONTACT
-}
-
-fn is_domain(text: &str) -> bool {
-    let part = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !part.starts_with('-')
-    };
-    text.len() <= LONGEST_WORD && text.contains('.') && text.split('.').all(part)
 }
 
 #[cfg(test)]
@@ -202,13 +168,5 @@ mod tests {
         let address = |domain| Buyer::new("Billetterie@theatre.example", domain).address("pc-7Q2M");
         assert_eq!(address(None), "billetterie+pc-7q2m@theatre.example");
         assert_eq!(address(Some("Billets.theatre.example")), "pc-7q2m@billets.theatre.example");
-    }
-
-    #[test]
-    fn addresses_and_domains_are_told_from_anything_else() {
-        assert!(is_address("billetterie@theatre.example") && is_domain("a-b.theatre.example"));
-        for odd in ["", "@theatre.example", "a@b@theatre.example", "a b@theatre.example", "a@theatre", "a@-x.example"] {
-            assert!(!is_address(odd), "{odd}");
-        }
     }
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Context, EventKind, SettingProblem, SettingsError};
 use url::Url;
 
 use crate::secret::{Secret, SecretRef};
@@ -13,6 +13,11 @@ use crate::settings::{has_credentials, root};
 
 /// The longest time for one answer that a setting may ask for, in seconds.
 const LONGEST_TIMEOUT: u32 = 60;
+
+/// Longest e-mail address that beneficiaries write to, in characters (pass Culture public API: `bookingContact`, at most 120).
+const LONGEST_CONTACT: usize = 120;
+/// Longest word of pass Culture's own: a category, a kind.
+const LONGEST_WORD: usize = 100;
 
 /// Problems found so far.
 #[derive(Debug)]
@@ -44,6 +49,32 @@ impl Checks {
     /// A text of 1 to so many characters, without spaces around it.
     pub fn text(&mut self, path: &str, text: &str, longest: usize, message: &str) {
         self.ensure((1..=longest).contains(&text.chars().count()) && text.trim() == text, path, message);
+    }
+
+    /// What a connection's events are, from the settings `category`, `show_type`, `music_type` and `booking_contact`. pass Culture
+    /// judges which words there are, and which it wants together.
+    pub fn event_kind(
+        &mut self,
+        category: String,
+        show_type: Option<String>,
+        music_type: Option<String>,
+        booking_contact: String,
+    ) -> EventKind {
+        self.ensure(
+            is_word(&category),
+            "category",
+            "write a category of pass Culture, such as CONCERT or SPECTACLE_REPRESENTATION",
+        );
+        for (path, slug) in [("show_type", &show_type), ("music_type", &music_type)] {
+            self.ensure(
+                slug.as_deref().is_none_or(is_word),
+                path,
+                "write pass Culture's word for it, such as THEATRE-COMEDIE, or leave it out",
+            );
+        }
+        let contact = "write the e-mail address that beneficiaries write to, at most 120 characters";
+        self.ensure(is_email(&booking_contact), "booking_contact", contact);
+        EventKind { category, show_type, music_type, booking_contact: Some(booking_contact) }
     }
 
     /// Time for one answer, 1 to 60 seconds.
@@ -84,9 +115,54 @@ impl Checks {
     }
 }
 
+/// One word without spaces.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    (1..=LONGEST_WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Something before, and a domain after one `@`; pass Culture judges the rest.
+fn is_email(text: &str) -> bool {
+    let halves = text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && is_domain(domain));
+    halves && text.len() <= LONGEST_CONTACT && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Two parts at least, of letters, digits and hyphens.
+#[must_use]
+pub fn is_domain(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !part.starts_with('-')
+    };
+    text.len() <= LONGEST_WORD && text.contains('.') && text.split('.').all(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_email_address_is_told_from_other_texts() {
+        assert!(is_email("billetterie@theatre.example") && is_domain("a-b.theatre.example"));
+        for odd in
+            ["", "a", "@theatre.example", "a@b@theatre.example", "a b@theatre.example", "a@b", "a@.c", "a@-x.example"]
+        {
+            assert!(!is_email(odd), "{odd}");
+        }
+        assert!(!is_email(&format!("{}@b.example", "a".repeat(LONGEST_CONTACT))));
+    }
+
+    #[test]
+    fn events_of_no_kind_are_refused() {
+        let mut checks = Checks::new(&Context::default());
+        let kind = checks.event_kind("CONCERT".into(), None, Some("ROCK".into()), "a@theatre.example".into());
+        assert_eq!((kind.category.as_str(), kind.music_type.as_deref()), ("CONCERT", Some("ROCK")));
+        checks.event_kind(String::new(), Some("a b".into()), Some(String::new()), "nobody".into());
+        let problems = checks.done(Some(())).unwrap_err().problems;
+        let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["category", "show_type", "music_type", "booking_contact"]);
+    }
 
     #[test]
     fn every_problem_is_told_and_nothing_is_given_out_with_one() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use passerelle_contract::{Context, EventKind, SettingsError};
-use passerelle_kit::checks::Checks;
+use passerelle_kit::checks::{Checks, is_word};
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -21,10 +21,6 @@ const MAX_ORGANIZER_CHARS: usize = 50;
 const MAX_EVENTS: usize = 200;
 /// Items named in the settings.
 const MAX_ITEMS: usize = 500;
-/// Longest identifier of a sales channel, and longest category and kind, in characters.
-const MAX_WORD_CHARS: usize = 100;
-/// Longest e-mail address that pass Culture takes, in characters.
-const MAX_CONTACT_CHARS: usize = 120;
 /// Largest answer, in bytes: fifty dates with long texts in several languages.
 const MAX_BODY_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -114,13 +110,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         .as_ref()
         .is_none_or(|items| (1..=MAX_ITEMS).contains(&items.len()) && items.iter().all(|item| is_id(*item)));
     checks.ensure(items, "items", "write the numbers of 1 to 500 items, or leave it out");
-    checks.ensure(is_word(&settings.category), "category", "write pass Culture's category, such as CONCERT");
-    for (path, kind) in [("show_type", &settings.show_type), ("music_type", &settings.music_type)] {
-        let good = kind.as_deref().is_none_or(is_word);
-        checks.ensure(good, path, "write pass Culture's word for it, or leave it out");
-    }
-    let contact = "write the e-mail address that beneficiaries write to, at most 120 characters";
-    checks.ensure(is_email(&settings.booking_contact), "booking_contact", contact);
+    let kind = checks.event_kind(settings.category, settings.show_type, settings.music_type, settings.booking_contact);
     let channel = "write the identifier of a sales channel, such as web or api.passculture";
     checks.ensure(is_word(&settings.sales_channel), "sales_channel", channel);
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
@@ -138,47 +128,8 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         authorization: Secret::new(&format!("Token {}", token.expose().trim())),
         events: settings.events,
         items: settings.items,
-        kind: EventKind {
-            category: settings.category,
-            show_type: settings.show_type,
-            music_type: settings.music_type,
-            booking_contact: Some(settings.booking_contact),
-        },
+        kind,
         duo: settings.duo,
         sales_channel: settings.sales_channel,
     })
-}
-
-fn is_word(text: &str) -> bool {
-    (1..=MAX_WORD_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Something before and something with a dot after one `@`; pass Culture judges the rest.
-fn is_email(text: &str) -> bool {
-    let plain = text.len() <= MAX_CONTACT_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic());
-    plain
-        && text
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.contains('@') && host.trim_matches('.').contains('.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_email_address_is_told_from_other_texts() {
-        for (text, good) in [
-            ("billetterie@theatre.example", true),
-            ("a@b", false),
-            ("@b.c", false),
-            ("a@@b.c", false),
-            ("a b@c.d", false),
-            ("a@.c", false),
-            ("", false),
-        ] {
-            assert_eq!(is_email(text), good, "{text}");
-        }
-        assert!(!is_email(&format!("{}@b.example", "a".repeat(MAX_CONTACT_CHARS))));
-    }
 }
