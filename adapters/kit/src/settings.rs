@@ -31,7 +31,7 @@ pub fn read<T: DeserializeOwned + JsonSchema>(settings: &Value) -> Result<T, Set
             Ok(_) => break,
             Err(error) => error,
         };
-        let path = dotted(error.path());
+        let path = as_written(error.path(), &removed);
         let message = without_values(&error.inner().to_string());
         if let Some(name) = missing_field(&message) {
             problems.extend(all_missing::<T>(settings, &join(&path, name), &removed));
@@ -89,8 +89,22 @@ fn without_values(message: &str) -> String {
     message.to_owned()
 }
 
-fn dotted(path: &serde_path_to_error::Path) -> String {
-    path.iter().map(ToString::to_string).fold(String::new(), |so_far, part| join(&so_far, &part))
+/// The path of a value in what was written, `events[2]`: serde counts the entries of what is left of a list.
+fn as_written(path: &serde_path_to_error::Path, removed: &BTreeSet<String>) -> String {
+    path.iter().fold(String::new(), |so_far, part| match part {
+        serde_path_to_error::Segment::Seq { index } => {
+            let mut gone: Vec<usize> = removed.iter().filter_map(|path| entry(path, &so_far)).collect();
+            gone.sort_unstable();
+            let index = gone.into_iter().fold(*index, |index, gone| if gone <= index { index + 1 } else { index });
+            format!("{so_far}[{index}]")
+        }
+        other => join(&so_far, &other.to_string()),
+    })
+}
+
+/// Which entry of this list a path names, if it does.
+fn entry(path: &str, list: &str) -> Option<usize> {
+    path.strip_prefix(list)?.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 fn join(path: &str, part: &str) -> String {
@@ -169,6 +183,8 @@ mod tests {
         columns: Columns,
         #[serde(default)]
         token: Option<SecretRef>,
+        #[serde(default)]
+        events: Vec<String>,
     }
 
     #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -207,6 +223,13 @@ mod tests {
             paths(&json!({"url": "x", "unit": "euro", "token": "kanari", "columns": "kanari", "limit": "kanari"}));
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(!format!("{found:?}").contains("kanari"), "{found:?}");
+    }
+
+    #[test]
+    fn an_entry_of_a_list_is_counted_as_it_was_written() {
+        let found = paths(&json!({"url": "x", "unit": "euro", "events": [1, "b", 3, 4, "e", 6]}));
+        let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(names, ["events[0]", "events[2]", "events[3]", "events[5]"]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Harness for Pretix {
             (json!({ "events": ["abcdefghijklmnopqrstuvwxyz-1234"] }), "events"),
             (json!({ "items": [] }), "items"),
             (json!({ "items": [0] }), "items"),
-            (json!({ "items": ["11"] }), "items.[0]"),
+            (json!({ "items": ["11"] }), "items[0]"),
             (json!({ "category": "" }), "category"),
             (json!({ "category": null }), "category"),
             (json!({ "show_type": " " }), "show_type"),
