@@ -187,6 +187,24 @@ fn messages_that_are_not_believed_touch_no_vendor_and_store_nothing() {
 }
 
 #[test]
+fn a_mistyped_category_is_told_with_the_offers_that_it_keeps_back() {
+    let theatre = Cinema::new(Which::Pretix);
+    let _server = theatre.open();
+    let config = std::fs::read_to_string(theatre.path("passerelle.toml")).unwrap();
+    let mistyped = config.replace("SPECTACLE_REPRESENTATION", "SPECTACLE").replace("passerelle.db", "another.db");
+    std::fs::write(theatre.path("passerelle.toml"), mistyped).unwrap();
+    let (code, _, told) = theatre.ran(&["sync", CONNECTION]);
+    assert!(code == 1 && told.contains("quarantine list --rejected"), "{code} {told}");
+    let rejected = theatre.run(&["quarantine", "list", "--rejected", CONNECTION]);
+    let keys: Vec<&str> = rejected.iter().filter_map(|line| line["key"].as_str()).collect();
+    assert_eq!(keys, ["pretix:film:fanfare", "pretix:film:mouette"], "{rejected:#?}");
+    assert!(
+        rejected.iter().all(|line| line["message"].as_str().is_some_and(|text| text.contains("category"))),
+        "{rejected:#?}"
+    );
+}
+
+#[test]
 fn a_vanished_show_with_tickets_is_closed_and_one_without_is_gone() {
     for which in ALL {
         let cinema = Cinema::new(which);

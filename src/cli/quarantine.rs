@@ -147,6 +147,24 @@ async fn rejected(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> 
             }
             context.output.table(&["CONNECTION", "EAN", "CODE", "WHY", "POURQUOI"], table);
         }
+        rejected_shows(context, gateway, &id).await?;
     }
+    Ok(())
+}
+
+/// Offers and dates that pass Culture refuses, in its own words.
+async fn rejected_shows(context: &CliContext, gateway: &Gateway, id: &str) -> Result<(), CliError> {
+    let events = gateway.store.events(id).await?.into_iter().map(|row| (row.key, row.refused));
+    let dates = gateway.store.dates(id).await?.into_iter().filter(|row| row.desired.is_some());
+    let mut table = Vec::new();
+    for (key, refused) in events.chain(dates.map(|row| (row.key, row.refused))) {
+        let Some(refused) = refused else { continue };
+        let (code, message) = refused.split_once(": ").unwrap_or(("Refused", &refused));
+        context.output.json(&json!({
+            "event": "rejected", "connection": id, "key": key, "code": code, "message": message,
+        }));
+        table.push(vec![id.to_owned(), key, code.to_owned(), message.to_owned()]);
+    }
+    context.output.table(&["CONNECTION", "KEY", "CODE", "WHY"], table);
     Ok(())
 }

@@ -354,7 +354,9 @@ fn became<T>(result: Result<T, SendError>) -> Result<Became<T>, NorthError> {
         return Ok(Became::Lost);
     }
     if error.class == Class::Data {
-        return Ok(Became::Refused(format!("{}: {}", error.code, error.what)));
+        // Which field and which words there are is said in the answer alone.
+        let said = error.excerpt.map(|said| format!(": {said}")).unwrap_or_default();
+        return Ok(Became::Refused(format!("{}: {}{said}", error.code, error.what)));
     }
     Err(error)
 }
