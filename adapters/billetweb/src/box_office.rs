@@ -16,7 +16,7 @@ use passerelle_kit::json::Object;
 use serde_json::value::RawValue;
 
 use crate::client::{Billetweb, For, LATE_ANSWER, Reply, Trouble};
-use crate::facts::{self, ONLY_SESSION, Price, Session};
+use crate::facts::{self, ONLY_SESSION, Price, Session, session_of, tariff_of};
 use crate::orders::{Booking, is_void};
 use crate::source::find;
 use crate::turns;
@@ -109,16 +109,6 @@ impl BoxOffice for Billetweb {
             })
         })
     }
-}
-
-/// The session of an order.
-pub(crate) fn session_of(order: &Order) -> Option<&str> {
-    order.show_key.strip_prefix(&order.film_key)?.strip_prefix('-')
-}
-
-/// The tariff of an order.
-fn tariff_of(order: &Order) -> Option<&str> {
-    order.places_key.strip_prefix(&order.show_key)?.strip_prefix('-')
 }
 
 impl Billetweb {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
+    Cents, DataError, DataProblem, Film, Order, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
     Starts, Tariff, WallClock,
 };
 use passerelle_kit::json::{Keys, Object};
@@ -81,6 +81,16 @@ pub(crate) fn show_key(event: &str, session: &str) -> String {
 
 pub(crate) fn places_key(event: &str, session: &str, tariff: &str) -> String {
     format!("{event}-{session}-{tariff}")
+}
+
+/// The session of an order.
+pub(crate) fn session_of(order: &Order) -> Option<&str> {
+    order.show_key.strip_prefix(&order.film_key)?.strip_prefix('-')
+}
+
+/// The tariff of an order.
+pub(crate) fn tariff_of(order: &Order) -> Option<&str> {
+    order.places_key.strip_prefix(&order.show_key)?.strip_prefix('-')
 }
 
 /// An event as what plays.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use passerelle_contract::{AdapterError, CancelOutcome, Class, Deadline, FindOutcome, Look, Order, Ticket};
 use serde::{Deserialize, Serialize};
 
-use crate::box_office::session_of;
 use crate::client::{Billetweb, Reply, Trouble};
+use crate::facts::session_of;
 use crate::settings::Buyer;
 use crate::wire::{Attendee, Doomed};
 
