@@ -178,7 +178,7 @@ async fn weezevent(address: SocketAddr) -> std::io::Result<Simulated> {
     let simulator = WeezeventSimulator::listen(address).await?;
     let settings = json!({
         "base_url": simulator.base_url(), "username": USERNAME, "events": [EVENT, SINGLE_EVENT], "category": "CONCERT",
-        "music_type": "OTHER", "booking_contact": "billetterie@halle.example", "quantity": 20,
+        "music_type": "AUTRES", "booking_contact": "billetterie@halle.example", "quantity": 20,
     });
     let hint = format!(
         "base_url = \"{}\", username = \"{USERNAME}\", events = [\"{EVENT}\", \"{SINGLE_EVENT}\"], {PASSWORD} as its \

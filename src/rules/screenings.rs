@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::films::FilmIdentity;
+use super::kinds;
 use super::products::{MOST_COPIES, Reason, VenueTerms};
 use super::zones;
 use crate::clock::Millis;
@@ -271,8 +272,8 @@ fn event_terms(film: &Film, place: &Place<'_>) -> Option<EventTerms> {
         duration_minutes: film.duration_minutes.filter(|minutes| (1..=LONGEST_MINUTES).contains(minutes)),
         visa: written(&film.visa).filter(|visa| visa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))),
         stage_director: written(&film.director),
-        show_type: place.kind.show_type.clone(),
-        music_type: place.kind.music_type.clone(),
+        show_type: kinds::show_type(&place.kind),
+        music_type: kinds::music_type(&place.kind),
         booking_contact: place.kind.booking_contact.clone(),
         duo: place.duo,
         ticketed: place.ticketed,

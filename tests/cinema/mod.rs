@@ -277,8 +277,7 @@ impl Vendor {
 }
 
 /// What a theatre tells of all its events.
-const THEATRE: &str = "category = \"SPECTACLE_REPRESENTATION\"\nshow_type = \"THEATRE-OTHER\"\n\
-    booking_contact = \"billetterie@theatre.example\"\n";
+const THEATRE: &str = "category = \"SPECTACLE_REPRESENTATION\"\nbooking_contact = \"billetterie@theatre.example\"\n";
 
 /// Everything around one cinema.
 pub struct Cinema {

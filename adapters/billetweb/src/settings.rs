@@ -37,10 +37,10 @@ pub(crate) struct Settings {
     events: Vec<String>,
     /// pass Culture's category of these events, such as `CONCERT` or `SPECTACLE_REPRESENTATION`.
     category: String,
-    /// pass Culture's slug of the kind of show, where the category wants one.
+    /// pass Culture's slug of the kind of show, where the category wants one; "other" unless said.
     #[serde(default)]
     show_type: Option<String>,
-    /// pass Culture's slug of the kind of music, where the category wants one.
+    /// pass Culture's slug of the kind of music, where the category wants one; "other" unless said.
     #[serde(default)]
     music_type: Option<String>,
     /// E-mail address that beneficiaries write to.

@@ -42,10 +42,10 @@ pub(crate) struct Settings {
     items: Option<Vec<i64>>,
     /// pass Culture's category of these events, for example `CONCERT` or `SPECTACLE_REPRESENTATION`.
     category: String,
-    /// pass Culture's kind of show, where the category wants one.
+    /// pass Culture's slug of the kind of show, where the category wants one; "other" unless said.
     #[serde(default)]
     show_type: Option<String>,
-    /// pass Culture's kind of music, where the category wants one.
+    /// pass Culture's slug of the kind of music, where the category wants one; "other" unless said.
     #[serde(default)]
     music_type: Option<String>,
     /// E-mail address that beneficiaries write to.
