@@ -6,12 +6,11 @@ use passerelle_contract::{Context, EventKind, SettingsError};
 use passerelle_kit::checks::{Checks, is_domain, is_word};
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
+use passerelle_kit::settings::WrittenNumber;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
-
-use crate::wire::is_id;
 
 /// Where the vendor answers.
 const VENDOR: &str = "https://www.billetweb.fr/api/";
@@ -29,12 +28,12 @@ pub(crate) struct Settings {
     /// Root of the calls; the vendor's own unless said.
     base_url: Option<Url>,
     /// The account's number, as its API page shows it.
-    user: String,
+    user: WrittenNumber,
     /// The account's API key.
     key: SecretRef,
-    /// Ids of the events to publish, 1 to 200. Nothing else of the account is: vouchers and subscriptions are events too.
+    /// Numbers of the events to publish, 1 to 200. Nothing else of the account is: vouchers and subscriptions are events too.
     #[schemars(length(min = 1, max = 200))]
-    events: Vec<String>,
+    events: Vec<WrittenNumber>,
     /// pass Culture's category of these events, such as `CONCERT` or `SPECTACLE_REPRESENTATION`.
     category: String,
     /// pass Culture's slug of the kind of show, where the category wants one; "other" unless said.
@@ -113,13 +112,10 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     let base = written.as_ref().and_then(|written| {
         checks.root("base_url", written, "write the full address of the calls, or leave it out", "user and key")
     });
-    let number = is_word(&settings.user) && !settings.user.contains(':');
+    let user = settings.user.0;
+    let number = is_word(&user) && !user.contains(':');
     checks.ensure(number, "user", "write the account's number as its API page shows it; it has no colon");
-    let events = settings.events;
-    let each_once =
-        events.iter().enumerate().all(|(at, event)| !events.iter().skip(at + 1).any(|other| other == event));
-    let good = (1..=MOST_EVENTS).contains(&events.len()) && each_once && events.iter().all(|event| is_id(event));
-    checks.ensure(good, "events", "write the ids of 1 to 200 events, each once and as digits: [\"123456\"]");
+    let events = checks.event_numbers("events", settings.events, MOST_EVENTS);
     let domain = settings.buyer_email_domain.as_deref();
     checks.ensure(
         domain.is_none_or(is_domain),
@@ -138,7 +134,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
             booking_concurrency: BOOKINGS_AT_ONCE,
             ..http::Config::new(base, context).within(timeout)
         },
-        authorization: credentials(&settings.user, &key),
+        authorization: credentials(&user, &key),
         key,
         events,
         kind,

@@ -15,7 +15,7 @@ const LONGEST_CODE: usize = 40;
 const NO_DATE: &str = "0000-00-00 00:00:00";
 
 /// Is this an id of the vendor's?
-pub(crate) fn is_id(text: &str) -> bool {
+fn is_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is given out while a problem stands, and no message repeats what a setting holds.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use passerelle_contract::{Context, EventKind, SettingProblem, SettingsError};
 use url::Url;
 
 use crate::secret::{Secret, SecretRef};
-use crate::settings::{has_credentials, root};
+use crate::settings::{WrittenNumber, has_credentials, root};
 
 /// The longest time for one answer that a setting may ask for, in seconds.
 const LONGEST_TIMEOUT: u32 = 60;
@@ -18,6 +19,8 @@ const LONGEST_TIMEOUT: u32 = 60;
 const LONGEST_CONTACT: usize = 120;
 /// Longest word of pass Culture's own: a category, a kind.
 const LONGEST_WORD: usize = 100;
+/// Longest number of a vendor's event, in digits.
+const LONGEST_NUMBER: usize = 16;
 
 /// Problems found so far.
 #[derive(Debug)]
@@ -49,6 +52,19 @@ impl Checks {
     /// A text of 1 to so many characters, without spaces around it.
     pub fn text(&mut self, path: &str, text: &str, longest: usize, message: &str) {
         self.ensure((1..=longest).contains(&text.chars().count()) && text.trim() == text, path, message);
+    }
+
+    /// The numbers of the events to publish, each once, as texts.
+    pub fn event_numbers(&mut self, path: &str, written: Vec<WrittenNumber>, most: usize) -> Vec<String> {
+        let numbers: Vec<String> = written.into_iter().map(|number| number.0).collect();
+        let digits = |number: &String| {
+            (1..=LONGEST_NUMBER).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let mut seen = HashSet::new();
+        let good =
+            (1..=most).contains(&numbers.len()) && numbers.iter().all(|number| digits(number) && seen.insert(number));
+        self.ensure(good, path, &format!("write the numbers of 1 to {most} events, each once: [120345, 120346]"));
+        numbers
     }
 
     /// What a connection's events are, from the settings `category`, `show_type`, `music_type` and `booking_contact`. pass Culture
@@ -151,6 +167,20 @@ mod tests {
             assert!(!is_email(odd), "{odd}");
         }
         assert!(!is_email(&format!("{}@b.example", "a".repeat(LONGEST_CONTACT))));
+    }
+
+    #[test]
+    fn numbers_of_events_are_digits_and_stand_once() {
+        let numbers = |all: &[&str]| {
+            let mut checks = Checks::new(&Context::default());
+            let written = all.iter().map(|one| WrittenNumber((*one).to_owned())).collect();
+            let numbers = checks.event_numbers("events", written, 3);
+            checks.done(Some(numbers))
+        };
+        assert_eq!(numbers(&["12", "7"]).unwrap(), ["12", "7"]);
+        for odd in [&[][..], &["1", "2", "3", "4"], &["1", "1"], &["-1"], &[""], &["1 "], &["12345678901234567"]] {
+            assert!(numbers(odd).is_err(), "{odd:?}");
+        }
     }
 
     #[test]

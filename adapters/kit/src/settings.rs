@@ -4,10 +4,12 @@
 //! secret in the wrong place.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use passerelle_contract::{SettingProblem, SettingsError};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
@@ -44,6 +46,46 @@ pub fn read<T: DeserializeOwned + JsonSchema>(settings: &Value) -> Result<T, Set
         removed.insert(path);
     }
     Err(SettingsError { problems })
+}
+
+/// A vendor's number as people write it: `120345` or `"120345"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenNumber(pub String);
+
+impl<'de> Deserialize<'de> for WrittenNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = WrittenNumber;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or a text of digits")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<WrittenNumber, E> {
+                Ok(WrittenNumber(text.to_owned()))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<WrittenNumber, E> {
+                Ok(WrittenNumber(number.to_string()))
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<WrittenNumber, E> {
+                Ok(WrittenNumber(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl JsonSchema for WrittenNumber {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "WrittenNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
 }
 
 /// The JSON Schema of a settings type, for [`passerelle_contract::Descriptor::settings_schema`].
@@ -185,6 +227,8 @@ mod tests {
         token: Option<SecretRef>,
         #[serde(default)]
         events: Vec<String>,
+        #[serde(default)]
+        numbers: Vec<WrittenNumber>,
     }
 
     #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -230,6 +274,15 @@ mod tests {
         let found = paths(&json!({"url": "x", "unit": "euro", "events": [1, "b", 3, 4, "e", 6]}));
         let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(names, ["events[0]", "events[2]", "events[3]", "events[5]"]);
+    }
+
+    #[test]
+    fn a_number_may_be_written_as_a_text() {
+        let read = read::<Sample>(&json!({"url": "x", "unit": "euro", "numbers": [120, "0120", -1]})).unwrap();
+        assert_eq!(read.numbers, ["120", "0120", "-1"].map(|text| WrittenNumber(text.to_owned())));
+        let found = paths(&json!({"url": "x", "unit": "euro", "numbers": [1.5, true]}));
+        assert!(found.iter().all(|(_, why)| why.contains("a number, or a text of digits")), "{found:?}");
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

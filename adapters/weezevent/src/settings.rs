@@ -6,12 +6,11 @@ use passerelle_contract::{Context, EventKind, SettingsError};
 use passerelle_kit::checks::Checks;
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
+use passerelle_kit::settings::WrittenNumber;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
-
-use crate::wire::is_id;
 
 /// Where the vendor answers.
 const VENDOR: &str = "https://api.weezevent.com/";
@@ -36,9 +35,9 @@ pub(crate) struct Settings {
     password: SecretRef,
     /// The API key made in the account's back office.
     api_key: SecretRef,
-    /// Ids of the events to publish, 1 to 200.
+    /// Numbers of the events to publish, 1 to 200.
     #[schemars(length(min = 1, max = 200))]
-    events: Vec<String>,
+    events: Vec<WrittenNumber>,
     /// pass Culture's category of these events, such as `CONCERT` or `SPECTACLE_REPRESENTATION`.
     category: String,
     /// pass Culture's slug of the kind of show, where the category wants one; "other" unless said.
@@ -93,12 +92,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         checks.root("base_url", written, message, "username and password")
     });
     checks.text("username", &settings.username, MAX_NAME_CHARS, "write the account's user name");
-    let events = settings.events;
-    let each_once =
-        events.iter().enumerate().all(|(at, event)| !events.iter().skip(at + 1).any(|other| other == event));
-    let digits = |event: &String| is_id(event) && event.bytes().all(|byte| byte.is_ascii_digit());
-    let good = (1..=MOST_EVENTS).contains(&events.len()) && each_once && events.iter().all(digits);
-    checks.ensure(good, "events", "write the ids of 1 to 200 events, each once and as digits: [\"123456\"]");
+    let events = checks.event_numbers("events", settings.events, MOST_EVENTS);
     let kind = checks.event_kind(settings.category, settings.show_type, settings.music_type, settings.booking_contact);
     checks.number("quantity", settings.quantity.unwrap_or(1), 1..=MOST_PLACES);
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);

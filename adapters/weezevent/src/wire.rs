@@ -13,7 +13,7 @@ const DEEPEST: u32 = 8;
 const NO_DATE: &str = "0000-00-00 00:00:00";
 
 /// Is this an id? Those of distributors outside are texts.
-pub(crate) fn is_id(text: &str) -> bool {
+fn is_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
