@@ -5,12 +5,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use passerelle_contract::{
     DataError, DataProblem, Film, Format, Places, Position, Poster, Row, Screening, Severity, Showtime, Starts, Tariff,
-    WallClock,
 };
 use serde_json::value::RawValue;
 use url::Url;
@@ -229,19 +227,7 @@ fn starts(text: &str) -> Option<(Starts, String)> {
     let clock: DateTime = text.get(..19)?.parse().ok()?;
     let minute =
         format!("{:04}{:02}{:02}T{:02}{:02}", clock.year(), clock.month(), clock.day(), clock.hour(), clock.minute());
-    let starts = match text.parse::<jiff::Timestamp>() {
-        Ok(at) => Starts::At(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).ok()?)),
-        Err(_) if text.parse::<DateTime>().is_ok() => Starts::Local(WallClock {
-            year: clock.year(),
-            month: clock.month(),
-            day: clock.day(),
-            hour: clock.hour(),
-            minute: clock.minute(),
-            second: clock.second(),
-        }),
-        Err(_) => return None,
-    };
-    Some((starts, minute))
+    Some((passerelle_kit::clock::starts(text)?, minute))
 }
 
 /// A version as it stands in keys, and what people read. One that is not known is kept without.

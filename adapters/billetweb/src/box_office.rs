@@ -13,6 +13,7 @@ use passerelle_contract::{
     FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 use passerelle_kit::json::Object;
+use passerelle_kit::records::record;
 use serde_json::value::RawValue;
 
 use crate::client::{Billetweb, For, LATE_ANSWER, Reply, Trouble};
@@ -20,7 +21,7 @@ use crate::facts::{self, ONLY_SESSION, Price, Session, session_of, tariff_of};
 use crate::orders::{Booking, is_void};
 use crate::source::find;
 use crate::turns;
-use crate::wire::{NewOrder, NewOrders, NewProduct, entries, made, record};
+use crate::wire::{NewOrder, NewOrders, NewProduct, entries, made};
 
 /// The call that sells needs so much; with less left it is not begun.
 const SALE_NEEDS: Duration = Duration::from_secs(3);

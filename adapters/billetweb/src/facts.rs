@@ -12,14 +12,16 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use passerelle_contract::{
     Cents, DataError, DataProblem, Film, Order, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
-    Starts, Tariff, WallClock,
+    Starts, Tariff,
 };
+use passerelle_kit::clock::wall_clock;
 use passerelle_kit::json::{Keys, Object};
 use passerelle_kit::money::{self, DecimalMark, PriceUnit};
+use passerelle_kit::records::{record, text, whole_number};
 use serde_json::value::RawValue;
 
 use crate::text::plain;
-use crate::wire::{date, id, is_set, number, record, text};
+use crate::wire::{date, id, is_set};
 
 /// The session of an event that has none.
 pub(crate) const ONLY_SESSION: &str = "0";
@@ -175,12 +177,12 @@ fn read_tariff(tariff: &Object<'_>, id: Option<String>) -> Result<Price, Odd> {
 
 /// What is left of a quota.
 fn left(record: &Object<'_>) -> Left {
-    let quota = match number(record, "quota") {
+    let quota = match whole_number(record, "quota") {
         Ok(quota) if is_no_quota(quota) => return Left::NoLimit,
         Ok(Some(quota)) if quota > 0 => quota,
         _ => return Left::NotKnown,
     };
-    match number(record, "total_sales") {
+    match whole_number(record, "total_sales") {
         Ok(Some(sold)) => {
             // An oversold one has none left.
             Left::Counted(u32::try_from(quota.saturating_sub(sold.max(0)).max(0)).unwrap_or(u32::MAX))
@@ -253,17 +255,6 @@ impl Session<'_> {
             showtime: Showtime { key, starts, formats: Vec::new(), places },
             at,
         })
-    }
-}
-
-fn wall_clock(at: DateTime) -> WallClock {
-    WallClock {
-        year: at.year(),
-        month: at.month(),
-        day: at.day(),
-        hour: at.hour(),
-        minute: at.minute(),
-        second: at.second(),
     }
 }
 

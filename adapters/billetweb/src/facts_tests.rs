@@ -106,7 +106,10 @@ fn a_row_has_places_for_each_tariff_or_says_why_not() {
     let Row::Good(screening) = show.row(&film, &prices, position, now) else { panic!("poison") };
     let keys: Vec<&str> = screening.showtime.places.iter().map(|places| places.key.as_str()).collect();
     assert_eq!(keys, ["120345-98701-55501", "120345-98701-55502"]);
-    assert!(matches!(screening.showtime.starts, Starts::Local(WallClock { day: 14, hour: 20, minute: 30, .. })));
+    assert!(matches!(
+        screening.showtime.starts,
+        Starts::Local(passerelle_contract::WallClock { day: 14, hour: 20, minute: 30, .. })
+    ));
     assert!(
         matches!(show.row(&film, &[], position, now), Row::Poison(error) if error.problem.code == "NoPassCultureTariff")
     );

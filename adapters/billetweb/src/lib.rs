@@ -27,11 +27,12 @@ use passerelle_contract::{
     Sector, SettingsError, Source,
 };
 use passerelle_kit::json::Object;
+use passerelle_kit::records::record;
 use serde_json::Value;
 
 use client::{Billetweb, For};
 use source::{Shows, find};
-use wire::{entries, record};
+use wire::entries;
 
 /// The adapter.
 pub const DESCRIPTOR: Descriptor = Descriptor {

@@ -16,10 +16,11 @@ use passerelle_contract::{
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::json::Object;
 use passerelle_kit::pass::{pages, whole};
+use passerelle_kit::records::record;
 
 use crate::client::{Billetweb, For};
 use crate::facts::{self, Price, Session};
-use crate::wire::{entries, id, record};
+use crate::wire::{entries, id};
 
 /// Rows of a pass at most.
 const MOST_ROWS: usize = 50_000;

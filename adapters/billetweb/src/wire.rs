@@ -2,7 +2,7 @@
 
 use jiff::civil::DateTime;
 use passerelle_kit::json::{Keys, Object, Scalar};
-use passerelle_kit::lenient::Text;
+use passerelle_kit::records::{record, text};
 use serde_json::value::RawValue;
 
 /// Longest id, in digits: three of them and two hyphens still fit a key of the contract.
@@ -19,12 +19,6 @@ fn is_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A text of a record, or a number as its text; an empty one is none.
-pub(crate) fn text(record: &Object<'_>, name: &str) -> Option<String> {
-    let raw = record.raw(name, Keys::Exact)?;
-    serde_json::from_str::<Text<'_>>(raw.get()).ok()?.trimmed().map(str::to_owned)
-}
-
 /// An id of a record.
 pub(crate) fn id(record: &Object<'_>, name: &str) -> Option<String> {
     text(record, name).filter(|id| is_id(id))
@@ -35,11 +29,6 @@ pub(crate) fn is_set(record: &Object<'_>, name: &str) -> bool {
     record.raw(name, Keys::Exact).is_some_and(|raw| matches!(raw.get(), "\"1\"" | "1" | "true"))
 }
 
-/// One value as a record.
-pub(crate) fn record(raw: &RawValue) -> Option<Object<'_>> {
-    serde_json::from_str(raw.get()).ok()
-}
-
 /// A date of a record: `None` where the vendor has none, `Err` where it cannot be read.
 pub(crate) fn date(record: &Object<'_>, name: &str) -> Result<Option<DateTime>, ()> {
     match text(record, name) {
@@ -48,15 +37,6 @@ pub(crate) fn date(record: &Object<'_>, name: &str) -> Result<Option<DateTime>, 
         Some(date) if date == NO_DATE => Ok(None),
         Some(date) if date.len() == NO_DATE.len() => date.parse().map(Some).map_err(|_| ()),
         Some(_) => Err(()),
-    }
-}
-
-/// A whole number of a record that may be written as a text; `Ok(None)` where there is none, `Err` where it is none.
-pub(crate) fn number(record: &Object<'_>, name: &str) -> Result<Option<i64>, ()> {
-    match record.scalar(name, Keys::Exact) {
-        Scalar::Missing | Scalar::Null => Ok(None),
-        Scalar::Text(text) if text.trim().is_empty() => Ok(None),
-        scalar => scalar.number_text().and_then(|text| text.parse().ok()).map(Some).ok_or(()),
     }
 }
 

@@ -4,12 +4,11 @@
 //! text for a missing poster.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use jiff::civil::DateTime;
 use passerelle_contract::{
     Cents, DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity,
-    Showtime, Starts, Tariff, WallClock,
+    Showtime, Starts, Tariff,
 };
 
 use crate::wire::{self, Pricing};
@@ -103,20 +102,7 @@ fn facts_of_film(film: &wire::Film<'_>, home: &str) -> Option<Film> {
 
 /// The beginning: with an offset as servers write it, or as a wall clock of the place.
 fn starts(show: &wire::Show<'_>) -> Option<Starts> {
-    let text = show.show_date.trimmed()?;
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        let since = u64::try_from(at.as_second()).ok()?;
-        return Some(Starts::At(SystemTime::UNIX_EPOCH + Duration::from_secs(since)));
-    }
-    let clock: DateTime = text.parse().ok()?;
-    Some(Starts::Local(WallClock {
-        year: clock.year(),
-        month: clock.month(),
-        day: clock.day(),
-        hour: clock.hour(),
-        minute: clock.minute(),
-        second: clock.second(),
-    }))
+    passerelle_kit::clock::starts(show.show_date.trimmed()?)
 }
 
 /// Has it begun? Not known without an offset.

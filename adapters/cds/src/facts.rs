@@ -4,12 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use jiff::civil::DateTime;
 use passerelle_contract::{
     DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
-    Starts, Tariff, WallClock,
+    Starts, Tariff,
 };
 use passerelle_kit::lenient;
 
@@ -128,20 +127,7 @@ pub(crate) fn row(show: &wire::Show<'_>, catalogue: &Catalogue<'_>, at: Position
 
 /// The beginning: with an offset, as the vendor writes it, or as a wall clock of the place.
 pub(crate) fn starts(show: &wire::Show<'_>) -> Option<Starts> {
-    let text = show.showtime.trimmed()?;
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        let since = u64::try_from(at.as_second()).ok()?;
-        return Some(Starts::At(SystemTime::UNIX_EPOCH + Duration::from_secs(since)));
-    }
-    let clock: DateTime = text.parse().ok()?;
-    Some(Starts::Local(WallClock {
-        year: clock.year(),
-        month: clock.month(),
-        day: clock.day(),
-        hour: clock.hour(),
-        minute: clock.minute(),
-        second: clock.second(),
-    }))
+    passerelle_kit::clock::starts(show.showtime.trimmed()?)
 }
 
 /// Language first; the original wins when both are said.

@@ -134,15 +134,7 @@ pub(crate) fn starts(show: &wire::Show<'_>) -> Option<WallClock> {
         Some(past) => (date.tomorrow().ok()?, format!("00:{past}").parse().ok()?),
         None => (date, text.parse().ok()?),
     };
-    let clock = DateTime::from_parts(date, time);
-    Some(WallClock {
-        year: clock.year(),
-        month: clock.month(),
-        day: clock.day(),
-        hour: clock.hour(),
-        minute: clock.minute(),
-        second: clock.second(),
-    })
+    Some(passerelle_kit::clock::wall_clock(DateTime::from_parts(date, time)))
 }
 
 /// What a beneficiary pays for a seat.

@@ -4,17 +4,20 @@
 //! network. [`settings`] reads `[connection.settings]` and [`checks`] holds it to its rules, and both report every
 //! problem with its dotted path. [`secret`] reads
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
-//! of a record so that one odd value loses nothing else; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once. [`mod@reference`] and
+//! of a record so that one odd value loses nothing else, [`records`] reads fields whichever way they are written, and [`clock`] the
+//! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
 //! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
 
 pub mod checks;
+pub mod clock;
 pub mod http;
 pub mod json;
 pub mod lenient;
 pub mod money;
 pub mod pass;
+pub mod records;
 pub mod reference;
 pub mod sales;
 pub mod secret;

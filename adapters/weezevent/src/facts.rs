@@ -10,14 +10,15 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Places, Position, Quantity, Row, Screening, Severity, Showtime, Starts,
-    Tariff, WallClock,
+    Cents, DataError, DataProblem, Film, Places, Position, Quantity, Row, Screening, Severity, Showtime, Starts, Tariff,
 };
+use passerelle_kit::clock::wall_clock;
 use passerelle_kit::json::{Keys, Object};
 use passerelle_kit::money::{self, DecimalMark, PriceUnit};
+use passerelle_kit::records::{record, text, whole_number};
 use serde_json::value::RawValue;
 
-use crate::wire::{id, named_tariffs, number, record, starts, text};
+use crate::wire::{id, named_tariffs, starts};
 
 /// The date of an event that has one.
 const ONLY_DATE: &str = "0";
@@ -119,10 +120,10 @@ fn read_tariff(tariff: &Object<'_>, id: Option<String>) -> Result<Price, Odd> {
 
 /// What is left of a tariff over all dates; `None` when nobody can say. No quota, or one of zero, is taken for no limit: an assumption.
 fn left(tariff: &Object<'_>) -> Option<Quantity> {
-    match number(tariff, "quota").ok()? {
+    match whole_number(tariff, "quota").ok()? {
         None | Some(0) => Some(Quantity::Unlimited),
         Some(quota) if quota > 0 => {
-            let sold = number(tariff, "participants").ok()??.max(0);
+            let sold = whole_number(tariff, "participants").ok()??.max(0);
             u32::try_from(quota.saturating_sub(sold).max(0)).ok().map(Quantity::Exactly)
         }
         Some(_) => None,
@@ -166,17 +167,6 @@ impl Date {
 fn shares(quantity: Option<u32>, among: usize) -> impl Iterator<Item = Option<u32>> {
     let among = u32::try_from(among).unwrap_or(u32::MAX).max(1);
     (0..among).map(move |at| quantity.map(|all| all / among + u32::from(at < all % among)))
-}
-
-fn wall_clock(at: DateTime) -> WallClock {
-    WallClock {
-        year: at.year(),
-        month: at.month(),
-        day: at.day(),
-        hour: at.hour(),
-        minute: at.minute(),
-        second: at.second(),
-    }
 }
 
 /// A row that stays behind.

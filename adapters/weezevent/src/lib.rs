@@ -19,11 +19,12 @@ use passerelle_contract::{
     Adapter, AdapterError, Context, Descriptor, EventKind, Evidence, Limits, Probe, ProbeKind, Screening, Sector,
     SettingsError, Source,
 };
+use passerelle_kit::records::record;
 use serde_json::Value;
 
 use client::{For, Weezevent};
 use source::Shows;
-use wire::{answer, id, record};
+use wire::{answer, id};
 
 /// The adapter.
 pub const DESCRIPTOR: Descriptor = Descriptor {

@@ -14,11 +14,12 @@ use passerelle_contract::{
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::json::Object;
 use passerelle_kit::pass::{pages, whole};
+use passerelle_kit::records::record;
 use serde_json::value::RawValue;
 
 use crate::client::{For, Weezevent};
 use crate::facts::{self, Price};
-use crate::wire::{answer, id, record, tariffs};
+use crate::wire::{answer, id, tariffs};
 
 /// Rows of a pass at most.
 const MOST_ROWS: usize = 50_000;

@@ -1,8 +1,8 @@
 //! The vendor's own shapes, read leniently: numbers may be texts, and one odd record loses nothing else.
 
 use jiff::civil::DateTime;
-use passerelle_kit::json::{Keys, Object, Scalar};
-use passerelle_kit::lenient::Text;
+use passerelle_kit::json::{Keys, Object};
+use passerelle_kit::records::{as_text, record, text};
 use serde_json::value::RawValue;
 
 /// Longest id, in characters: three of them and two hyphens still fit a key of the contract.
@@ -18,23 +18,9 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// A text of a record, or a number as its text; an empty one is none.
-pub(crate) fn text(record: &Object<'_>, name: &str) -> Option<String> {
-    as_text(record.raw(name, Keys::Exact)?)
-}
-
-fn as_text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str::<Text<'_>>(raw.get()).ok()?.trimmed().map(str::to_owned)
-}
-
 /// An id of a record.
 pub(crate) fn id(record: &Object<'_>, name: &str) -> Option<String> {
     text(record, name).filter(|id| is_id(id))
-}
-
-/// One value as a record.
-pub(crate) fn record(raw: &RawValue) -> Option<Object<'_>> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 /// A list of a record, each entry to be read apart; `None` when there is none.
@@ -53,19 +39,10 @@ pub(crate) fn token(body: &str) -> Option<String> {
     ["accessToken", "access_token"].into_iter().find_map(|name| text(&answer, name))
 }
 
-/// A whole number of a record; `Ok(None)` where there is none, `Err` where it is none.
-pub(crate) fn number(record: &Object<'_>, name: &str) -> Result<Option<i64>, ()> {
-    match record.scalar(name, Keys::Exact) {
-        Scalar::Missing | Scalar::Null => Ok(None),
-        Scalar::Text(text) if text.trim().is_empty() => Ok(None),
-        scalar => scalar.number_text().and_then(|text| text.parse().ok()).map(Some).ok_or(()),
-    }
-}
-
 /// When something begins: a text, or the start of a period.
 pub(crate) fn starts(record: &Object<'_>) -> Option<DateTime> {
     let raw = record.raw("date", Keys::Exact)?;
-    let written = as_text(raw).or_else(|| text(&self::record(raw)?, "start"))?;
+    let written = as_text(raw).or_else(|| text(&passerelle_kit::records::record(raw)?, "start"))?;
     (written.len() == NO_DATE.len() && written != NO_DATE).then(|| written.parse().ok())?
 }
 
@@ -135,7 +112,7 @@ mod tests {
             let _ = (token(&body), answer(&body, "events"));
             let text = format!(r#"{{"date":{value},"tickets":{value},"categories":[{value}],"quota":{value}}}"#);
             if let Ok(object) = serde_json::from_str::<Object<'_>>(&text) {
-                let _ = (starts(&object), named_tariffs(&object), tariffs(&object), number(&object, "quota"));
+                let _ = (starts(&object), named_tariffs(&object), tariffs(&object), passerelle_kit::records::whole_number(&object, "quota"));
             }
         }
     }

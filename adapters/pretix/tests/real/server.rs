@@ -107,23 +107,26 @@ impl Server {
 
     /// What the house sees there.
     pub(crate) async fn read(&self, path: &str) -> Value {
-        let base = Url::parse(&self.base_url).unwrap();
-        let url = base.join(&format!("api/v1/organizers/{ORGANIZER}/{path}")).unwrap();
-        let client = Client::new(Config::new(base, &Context { allow_private_addresses: true, ..Context::default() }));
+        let (client, url) = self.at(path);
         let mut get = Get::new("read as the house", url);
         get.authorization = Some(house());
-        let answer = client.unwrap().get(&get).await.unwrap();
+        let answer = client.get(&get).await.unwrap();
         serde_json::from_slice(&answer.body).unwrap()
     }
 
     async fn as_the_house(&self, verb: Verb, path: &str, body: &Value) {
-        let base = Url::parse(&self.base_url).unwrap();
-        let url = base.join(&format!("api/v1/organizers/{ORGANIZER}/{path}")).unwrap();
-        let client = Client::new(Config::new(base, &Context { allow_private_addresses: true, ..Context::default() }));
+        let (client, url) = self.at(path);
         let mut act = Act::new("work as the house", verb, url, Duration::from_secs(10)).with_json(body);
         act.authorization = Some(house());
-        let answer = client.unwrap().act(&act).await.unwrap();
+        let answer = client.act(&act).await.unwrap();
         assert!(answer.status < 300, "{}: {}", answer.saw(), String::from_utf8_lossy(&answer.body));
+    }
+
+    fn at(&self, path: &str) -> (Client, Url) {
+        let base = Url::parse(&self.base_url).unwrap();
+        let url = base.join(&format!("api/v1/organizers/{ORGANIZER}/{path}")).unwrap();
+        let context = Context { allow_private_addresses: true, ..Context::default() };
+        (Client::new(Config::new(base, &context)).unwrap(), url)
     }
 }
 
