@@ -348,6 +348,7 @@ impl BoxOffice for OneCall {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: false,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Ticket,
             barcodes_unique: BarcodeScope::Everywhere,
             sale_needs: Duration::from_secs(1),

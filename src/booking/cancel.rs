@@ -228,6 +228,10 @@ impl Desk {
                     }
                     (TicketState::Voiding, format!("may be void: {why}"))
                 }
+                Some(CancelOutcome::ToBeTold(error)) => (
+                    TicketState::Void,
+                    format!("void, and the vendor is told by message: {} ({})", error.context, error.code),
+                ),
                 None => {
                     if verdict == Voided::All {
                         verdict = Voided::Doubt("NoAnswer: the vendor did not answer in time".into());

@@ -316,6 +316,7 @@ mod tests {
     const FIND: Semantics = Semantics {
         find_after: &[Duration::from_secs(30), Duration::from_secs(300)],
         finds_lost_sales: false,
+        told_of_lost_sales: false,
         cancels: passerelle_contract::CancelUnit::Ticket,
         barcodes_unique: passerelle_contract::BarcodeScope::Connection,
         sale_needs: Duration::from_secs(1),

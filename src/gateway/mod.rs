@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use passerelle_contract::{Adapter, Context};
+use passerelle_contract::{Adapter, Context, Sector};
 
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
@@ -22,6 +22,10 @@ use crate::config::{Account, Config, Problem};
 use crate::passculture::{Client, Settings};
 use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
+
+/// What two connections of one venue may not both state.
+const STOCK: &str = "stocks";
+const SHOWS: &str = "shows";
 
 pub use house::desk;
 pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
@@ -110,23 +114,41 @@ impl Gateway {
         Ok(applied)
     }
 
-    /// Two stock sources of one venue would overwrite each other at random.
+    /// Two sources of one venue's stock, or of its shows, would overwrite each other at random.
     async fn check_one_source_per_venue(&self, connections: &[ConnectionRecord]) -> Result<(), OpenError> {
         let stored = self.store.connections().await?;
-        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String, &'static str), String> = BTreeMap::new();
         let mut problems = Vec::new();
         let unchanged = stored.iter().filter(|known| connections.iter().all(|connection| connection.id != known.id));
         for connection in unchanged.chain(connections) {
             let venue =
                 connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
-            if let Some(other) = seen.insert((connection.account.clone(), venue.clone()), connection.id.clone()) {
-                problems.push(Problem::new(
-                    format!("connection.{}.venue", connection.id),
-                    format!("venue {venue} is already served by connection `{other}`; two stock sources would overwrite each other"),
-                ));
+            for what in self.states(connection) {
+                let place = (connection.account.clone(), venue.clone(), what);
+                if let Some(other) = seen.insert(place, connection.id.clone()) {
+                    problems.push(Problem::new(
+                        format!("connection.{}.venue", connection.id),
+                        format!(
+                            "the {what} of venue {venue} come from connection `{other}` already; two sources would overwrite \
+                             each other"
+                        ),
+                    ));
+                }
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
+    }
+
+    /// What a connection states of its venue; by its adapter's sector while its settings do not work (a secret that only the
+    /// server can read).
+    fn states(&self, connection: &ConnectionRecord) -> Vec<&'static str> {
+        let Ok(adapter) = self.adapter(connection) else {
+            let sector = registry::find(&connection.adapter).map(|adapter| adapter.sector);
+            return vec![if sector == Some(Sector::Bookseller) { STOCK } else { SHOWS }];
+        };
+        let stock = adapter.stock().is_some() || adapter.push_intake().is_some();
+        let shows = adapter.screenings().is_some() || adapter.states_shows();
+        [(stock, STOCK), (shows, SHOWS)].into_iter().filter_map(|(states, what)| states.then_some(what)).collect()
     }
 
     /// The client of an account, made once, with a request counter of its own.

@@ -265,16 +265,17 @@ fn event_terms(film: &Film, place: &Place<'_>) -> Option<EventTerms> {
     let description = shortened(description.join("\n\n").trim(), LONGEST_DESCRIPTION);
     let written =
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let kind = film.kind.as_ref().unwrap_or(&place.kind);
     Some(EventTerms {
         name,
-        category: place.kind.category.clone(),
+        category: kind.category.clone(),
         description: Some(description).filter(|text| !text.is_empty()),
         duration_minutes: film.duration_minutes.filter(|minutes| (1..=LONGEST_MINUTES).contains(minutes)),
         visa: written(&film.visa).filter(|visa| visa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))),
         stage_director: written(&film.director),
-        show_type: kinds::show_type(&place.kind),
-        music_type: kinds::music_type(&place.kind),
-        booking_contact: place.kind.booking_contact.clone(),
+        show_type: kinds::show_type(kind),
+        music_type: kinds::music_type(kind),
+        booking_contact: kind.booking_contact.clone(),
         duo: place.duo,
         ticketed: place.ticketed,
         film: FilmIdentity::of(film),

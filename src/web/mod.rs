@@ -9,6 +9,7 @@ mod admin;
 mod answer;
 mod messages;
 mod openapi;
+mod receivers;
 mod stocks;
 
 use std::net::SocketAddr;
@@ -42,13 +43,20 @@ pub struct Web {
     desk: Desk,
     admin_token: Option<Secret>,
     intakes: stocks::Intakes,
+    receivers: receivers::Receivers,
 }
 
 impl Web {
     /// For one gateway and its desk. Without `admin_token` the admin API answers 403.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, desk: Desk, admin_token: Option<Secret>) -> Self {
-        Self { gateway, desk, admin_token, intakes: stocks::Intakes::default() }
+        Self {
+            gateway,
+            desk,
+            admin_token,
+            intakes: stocks::Intakes::default(),
+            receivers: receivers::Receivers::default(),
+        }
     }
 }
 

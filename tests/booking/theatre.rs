@@ -152,6 +152,7 @@ impl BoxOffice for Theatre {
         Semantics {
             find_after: NOW_AND_LATER,
             finds_lost_sales: self.finds,
+            told_of_lost_sales: false,
             cancels: self.unit,
             barcodes_unique: BarcodeScope::Everywhere,
             sale_needs: Duration::from_millis(1),

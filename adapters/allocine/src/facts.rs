@@ -109,6 +109,7 @@ fn film(movie: &wire::Movie<'_>) -> Option<Film> {
         allocine_id: u64::try_from(number).ok(),
         director: director(movie.credits),
         poster: part::<wire::Link<'_>>(movie.poster).and_then(|poster| poster_of(&poster)),
+        kind: None,
     })
 }
 

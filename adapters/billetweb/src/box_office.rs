@@ -65,6 +65,7 @@ impl BoxOffice for Billetweb {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: true,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Ticket,
             // Organisers do not share a list of barcodes, as far as anybody knows.
             barcodes_unique: BarcodeScope::Connection,

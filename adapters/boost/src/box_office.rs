@@ -83,6 +83,7 @@ impl BoxOffice for Boost {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: false,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Sale,
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: CONFIRM_NEEDS,

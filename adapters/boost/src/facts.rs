@@ -97,6 +97,7 @@ fn facts_of_film(film: &wire::Film<'_>, home: &str) -> Option<Film> {
             .trimmed()
             .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
             .map(|url| Poster { url: url.to_owned(), at_home: Some(home.to_owned()) }),
+        kind: None,
     })
 }
 

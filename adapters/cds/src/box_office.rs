@@ -94,6 +94,7 @@ impl BoxOffice for Cds {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: false,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Ticket,
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: SALE_NEEDS,

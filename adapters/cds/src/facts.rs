@@ -62,6 +62,7 @@ pub(crate) fn film(media: &wire::Media<'_>, home: &str) -> Option<(i64, Film)> {
             .trimmed()
             .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
             .map(|url| Poster { url: url.to_owned(), at_home: Some(home.to_owned()) }),
+        kind: None,
     };
     Some((id, film))
 }

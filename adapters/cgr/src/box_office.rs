@@ -93,6 +93,7 @@ impl BoxOffice for Cgr {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: false,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Sale,
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: SALE_NEEDS,

@@ -112,6 +112,7 @@ pub(crate) fn film(film: &wire::Film<'_>) -> Option<Film> {
             .trimmed()
             .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
             .map(|url| Poster { url: url.to_owned(), at_home: None }),
+        kind: None,
     })
 }
 

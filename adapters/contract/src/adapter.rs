@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{AdapterError, BoxOffice, Probe, PushIntake, Screening, Source, StockLine};
+use crate::{AdapterError, BoxOffice, Issue, NoticeSink, Probe, PushIntake, Screening, Source, StockLine};
 
 /// A future that can live in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -171,6 +171,22 @@ pub trait Adapter: Send + Sync {
 
     /// Sells seats of those showtimes. An adapter that states showtimes without selling them publishes listings.
     fn box_office(&self) -> Option<&dyn BoxOffice> {
+        None
+    }
+
+    /// Is told of bookings at its venue.
+    fn notices(&self) -> Option<&dyn NoticeSink> {
+        None
+    }
+
+    /// Does the vendor state its shows through the gateway's own vendor API? The gateway keeps them and gives
+    /// [`Adapter::screenings`] itself.
+    fn states_shows(&self) -> bool {
+        false
+    }
+
+    /// Tickets that the gateway issues in its place. Asked where there is no box office.
+    fn issues(&self) -> Option<Issue> {
         None
     }
 

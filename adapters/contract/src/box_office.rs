@@ -16,6 +16,9 @@ pub struct Semantics {
     pub find_after: &'static [Duration],
     /// Can [`BoxOffice::find`] ever give the tickets of a sale whose answer was lost?
     pub finds_lost_sales: bool,
+    /// Is a lost sale taken back without looking for it? The vendor is then told by message ([`crate::NoticeSink`]) to void
+    /// whatever it sold under our reference, and [`BoxOffice::find`] is never asked.
+    pub told_of_lost_sales: bool,
     /// What one cancellation frees.
     pub cancels: CancelUnit,
     /// Where two of its barcodes are never the same.
@@ -63,6 +66,19 @@ impl Deadline {
 /// Our own name for one sale, made and stored before the call: 16 characters of `A`–`Z` without `I`, `O`, and `2`–`7`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference(pub String);
+
+/// Characters of a [`Reference::booking_id`] after its head.
+const BOOKING_ID_LENGTH: usize = 12;
+
+impl Reference {
+    /// The booking's name for venues' software: `bk_` and the reference's first 12 characters. 12 of 30 symbols: two bookings of
+    /// one connection never have the same.
+    #[must_use]
+    pub fn booking_id(&self) -> String {
+        let head: String = self.0.chars().take(BOOKING_ID_LENGTH).collect();
+        format!("bk_{head}")
+    }
+}
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,6 +238,9 @@ pub enum CancelOutcome {
     NotAttempted(AdapterError),
     /// It may be void. Asking again is safe.
     Unknown(AdapterError),
+    /// It may be void, and the vendor voids what it is told of by message ([`crate::NoticeSink`]): the gateway sees to it that
+    /// it hears, and counts the ticket as void from now on.
+    ToBeTold(AdapterError),
 }
 
 impl CancelOutcome {
@@ -235,6 +254,7 @@ impl CancelOutcome {
             Self::Refused(why) => Self::Refused(why.clone()),
             Self::NotAttempted(error) => Self::NotAttempted(error.again()),
             Self::Unknown(error) => Self::Unknown(error.again()),
+            Self::ToBeTold(error) => Self::ToBeTold(error.again()),
         }
     }
 }

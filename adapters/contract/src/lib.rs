@@ -3,8 +3,8 @@
 //! A vendor's package turns that vendor's bytes into *facts* and says nothing about pass Culture; the gateway turns facts
 //! into offers and knows nothing of vendors. This crate is the line between the two: value types that cannot be wrong
 //! ([`Ean`], [`Cents`], [`Quantity`]), the facts themselves ([`StockLine`], [`Screening`]), the traits an adapter
-//! implements ([`Adapter`], [`Source`], [`PushIntake`], [`BoxOffice`]), what can become of a sale ([`BookOutcome`]), and the
-//! errors both sides agree on ([`AdapterError`], [`Class`]).
+//! implements ([`Adapter`], [`Source`], [`PushIntake`], [`BoxOffice`]), what can become of a sale ([`BookOutcome`]), how a venue's software is told
+//! ([`NoticeSink`]), and the errors both sides agree on ([`AdapterError`], [`Class`]).
 //!
 //! Invariant: no I/O, no clock but what is left of a [`Deadline`], no async runtime, no SQL. Futures and streams are only named here, never run.
 
@@ -12,6 +12,7 @@ mod adapter;
 mod box_office;
 mod error;
 mod fact;
+mod notice;
 mod probe;
 mod screening;
 mod source;
@@ -27,6 +28,7 @@ pub use box_office::{
 };
 pub use error::{AdapterError, Class};
 pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};
+pub use notice::{Delivery, Issue, Message, NoticeSink, NoticeTerms};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
 pub use screening::{Film, Format, Places, Poster, Screening, Showtime, Starts, Tariff, WallClock};
 pub use source::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{Cents, Position, Quantity};
+use crate::{Cents, EventKind, Position, Quantity};
 
 /// One showtime of one film, with the tariffs that pass Culture beneficiaries may buy there.
 ///
@@ -38,6 +38,8 @@ pub struct Film {
     pub director: Option<String>,
     /// Where its poster can be fetched.
     pub poster: Option<Poster>,
+    /// What it is on pass Culture, where that differs from show to show of a connection ([`crate::Adapter::kind`] otherwise).
+    pub kind: Option<EventKind>,
 }
 
 /// Where a picture can be fetched.

@@ -54,6 +54,7 @@ impl BoxOffice for Ems {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: true,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Sale,
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: SALE_NEEDS,

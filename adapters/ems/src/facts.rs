@@ -132,6 +132,7 @@ impl Reading {
             poster: text(event, "bill_url")
                 .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
                 .map(|url| Poster { url: url.replacen(SMALL_POSTER, LARGE_POSTER, 1), at_home: None }),
+            kind: None,
         });
         self.films.insert(key, Arc::clone(&film));
         Some(film)

@@ -5,7 +5,8 @@
 //! problem with its dotted path. [`secret`] reads
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
 //! of a record so that one odd value loses nothing else, [`records`] reads fields whichever way they are written, and [`clock`] the
-//! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once. [`mod@reference`] and
+//! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] voids each sale once,
+//! [`notice`] writes what venues' software is told. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
 //! Invariant: nothing here knows a vendor, and no text that leaves this crate carries a secret or a query string.
@@ -16,6 +17,7 @@ pub mod http;
 pub mod json;
 pub mod lenient;
 pub mod money;
+pub mod notice;
 pub mod pass;
 pub mod records;
 pub mod reference;

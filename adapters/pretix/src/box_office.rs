@@ -60,6 +60,7 @@ impl BoxOffice for Pretix {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: true,
+            told_of_lost_sales: false,
             cancels: CancelUnit::Ticket,
             // 32 random letters and digits each.
             barcodes_unique: BarcodeScope::Everywhere,

@@ -292,6 +292,7 @@ impl BoxOffice for Wired {
         Semantics {
             find_after: FIND_AFTER,
             finds_lost_sales: true,
+            told_of_lost_sales: false,
             cancels: if self.flaw == Flaw::PromisesWholeSales { CancelUnit::Sale } else { CancelUnit::Ticket },
             barcodes_unique: BarcodeScope::Connection,
             sale_needs: Duration::from_millis(500),
