@@ -8,6 +8,8 @@ CREATE TABLE endpoint (
     position        INTEGER NOT NULL,
     -- Its software has said that it has everything up to here.
     acknowledged    INTEGER NOT NULL,
+    -- The newest one that was forgotten.
+    forgotten       INTEGER NOT NULL,
     state           TEXT    NOT NULL,
     -- Attempts that failed in a row, and when the first of them did.
     failures        INTEGER NOT NULL,
@@ -34,8 +36,8 @@ CREATE TABLE message (
     leased_until INTEGER NOT NULL,
     -- Of the show, where there is one.
     starts_at    INTEGER,
-    -- When the person in it is taken out; NULL when there is none.
-    blank_at     INTEGER,
+    -- It is forgotten then.
+    keep_until   INTEGER NOT NULL,
     replay       INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
     ended_at     INTEGER,
@@ -47,8 +49,7 @@ CREATE UNIQUE INDEX message_id ON message (id);
 CREATE UNIQUE INDEX message_sequence ON message (connection, booking, sequence);
 CREATE INDEX message_due ON message (connection, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (connection, position) WHERE state = 'pending';
-CREATE INDEX message_blank ON message (blank_at) WHERE blank_at IS NOT NULL;
-CREATE INDEX message_created ON message (created_at);
+CREATE INDEX message_keep ON message (keep_until);
 
 CREATE TABLE delivery_attempt (
     connection TEXT    NOT NULL,
