@@ -11,6 +11,8 @@
 //! | [`gateway`] | what every command works with, opened once; the schedule of a server |
 //! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
 //! | [`booking`] | the river from pass Culture to vendors: message → intent → vendor → answer → settle |
+//! | [`notices`] | bookings of products: notified once, compared with pass Culture's listing, told to venues' software |
+//! | [`delivery`] | messages to venues' software, sent until they are delivered or dead |
 //! | [`health`] | probes, verdicts, since when |
 //! | [`rules`] | facts → offers: pure |
 //! | [`store`] | the only place with SQL |
@@ -54,8 +56,10 @@ pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod gateway;
 pub mod health;
+pub mod notices;
 pub mod passculture;
 pub mod registry;
 pub mod rules;

@@ -145,9 +145,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("catalogue", &["rules", "store", "passculture"]),
     ("booking", &["rules", "store", "passculture"]),
-    ("gateway", &["rules", "store", "passculture", "catalogue", "booking", "registry", "telemetry"]),
+    ("notices", &["store", "passculture"]),
+    ("delivery", &["store", "telemetry"]),
+    (
+        "gateway",
+        &["rules", "store", "passculture", "catalogue", "booking", "notices", "delivery", "registry", "telemetry"],
+    ),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
-    ("web", &["store", "passculture", "gateway", "catalogue", "booking", "health", "telemetry"]),
+    ("web", &["store", "passculture", "gateway", "catalogue", "booking", "notices", "delivery", "health", "telemetry"]),
 ];
 
 #[test]

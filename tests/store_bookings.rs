@@ -1,4 +1,4 @@
-//! Events, bookings, tickets and notices: the same on both engines.
+//! Events, bookings and tickets: the same on both engines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use passerelle::store::bookings::{
-    BookingEvent, BookingFilter, BookingRow, BookingState, Intent, Move, Moved, NoticeRow, TicketRow, TicketState,
+    BookingEvent, BookingFilter, BookingRow, BookingState, Intent, Move, Moved, TicketRow, TicketState,
 };
 use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store, StoreError};
@@ -26,7 +26,6 @@ on_both_engines!(
     what_is_due_and_what_is_being_called_is_found,
     bookings_outlive_their_connection_and_events_do_not,
     a_history_has_an_end,
-    a_notice_is_stored_once,
 );
 
 fn event(key: &str) -> EventRow {
@@ -86,7 +85,7 @@ fn told(code: &str) -> BookingEvent {
 }
 
 async fn moved(store: &dyn Store, row: &BookingRow, tickets: &[TicketRow]) -> Moved {
-    store.move_booking(Move { row, tickets, events: &[told("moved")], places: None }).await.unwrap()
+    store.move_booking(Move { row, tickets, events: &[told("moved")], places: None, messages: &[] }).await.unwrap()
 }
 
 /// Stores a booking as sold with these barcodes.
@@ -250,8 +249,8 @@ async fn the_same_persons_next_attempt_takes_tickets_over(place: Place) {
     let taken = |from: BookingRow, to: BookingRow| {
         let (store, tickets) = (Arc::clone(&store), tickets.clone());
         async move {
-            let from = Move { row: &from, tickets: &[], events: &[], places: None };
-            store.adopt(from, Move { row: &to, tickets: &tickets, events: &[], places: None }).await
+            let from = Move { row: &from, tickets: &[], events: &[], places: None, messages: &[] };
+            store.adopt(from, Move { row: &to, tickets: &tickets, events: &[], places: None, messages: &[] }).await
         }
     };
     let stale = BookingRow { version: 1, ..released.clone() };
@@ -324,21 +323,4 @@ async fn a_history_has_an_end(place: Place) {
     store.intend(&booking("R"), &many).await.unwrap();
     let history = store.booking_history("R").await.unwrap();
     assert_eq!((history.len(), history[999].code.as_str()), (1_000, "c999"));
-}
-
-async fn a_notice_is_stored_once(place: Place) {
-    let store = place.open().await;
-    let notice = NoticeRow {
-        fingerprint: "f".into(),
-        account: "default".into(),
-        action: "BOOK".into(),
-        offer_id: 1,
-        stock_id: 2,
-        venue_id: 3,
-        ean: Some("9782070286256".into()),
-        quantity: 1,
-        received_at: NOW,
-    };
-    assert!(store.store_notice(&notice).await.unwrap());
-    assert!(!store.store_notice(&notice).await.unwrap());
 }

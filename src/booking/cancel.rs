@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{Adapter, BoxOffice, CancelOutcome, CancelUnit, Deadline, Quantity, Ticket};
+use passerelle_contract::{Adapter, CancelOutcome, CancelUnit, Deadline, Quantity, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -141,8 +141,7 @@ impl Desk {
     }
 
     pub(super) fn keeper(&self, booking: StoredBooking, adapter: &Arc<dyn Adapter>) -> Keeper {
-        let semantics = adapter.box_office().map(BoxOffice::semantics);
-        Keeper::new(Arc::clone(&self.inner.store), booking, semantics, self.inner.now)
+        Keeper::new(Arc::clone(&self.inner.store), booking, Some(adapter.as_ref()), None, self.inner.now)
     }
 
     /// Voids tickets at their vendor: those with `barcodes`, or all. The intent is stored before, the outcome after.
@@ -201,7 +200,7 @@ impl Desk {
         outcomes: Vec<CancelOutcome>,
     ) -> Result<Voided, StoreError> {
         let mut verdict = Voided::All;
-        let mut told = Vec::new();
+        let (mut told, mut unheard) = (Vec::new(), Vec::new());
         let mut outcomes = outcomes.into_iter();
         for ticket in &mut tickets {
             let (state, text) = match outcomes.next() {
@@ -228,10 +227,11 @@ impl Desk {
                     }
                     (TicketState::Voiding, format!("may be void: {why}"))
                 }
-                Some(CancelOutcome::ToBeTold(error)) => (
-                    TicketState::Void,
-                    format!("void, and the vendor is told by message: {} ({})", error.context, error.code),
-                ),
+                Some(CancelOutcome::ToBeTold(error)) => {
+                    unheard.push(ticket.place);
+                    let text = format!("void, and the vendor is told by message: {} ({})", error.context, error.code);
+                    (TicketState::Void, text)
+                }
                 None => {
                     if verdict == Voided::All {
                         verdict = Voided::Doubt("NoAnswer: the vendor did not answer in time".into());
@@ -250,7 +250,7 @@ impl Desk {
                     next.due_at = before.due_at;
                 }
             };
-            if keeper.note(version, known, &tickets, &told).await? {
+            if keeper.note_and_tell(version, known, &tickets, &told, &unheard).await? {
                 return Ok(verdict);
             }
         }

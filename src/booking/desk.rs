@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{Adapter, BookOutcome, BoxOffice, Deadline, Quantity, Refusal, Sale, Ticket};
+use passerelle_contract::{Adapter, BookOutcome, Deadline, Quantity, Refusal, Sale, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -148,14 +148,16 @@ impl Desk {
         if let Intent::Known(row) = self.store().intend(&row, &[told]).await? {
             return Ok(Prepared::Known(row));
         }
-        for orphan in orphans {
+        // Software that was told of the earlier attempt would not understand that its tickets are another's now.
+        let told_of_each = adapter.notices().is_some_and(|sink| sink.terms().hears_everything);
+        for orphan in orphans.into_iter().filter(|_| !told_of_each) {
             if let Some(adopted) = self.adopt(orphan, &row, &stored).await? {
                 return Ok(Prepared::Known(Box::new(adopted)));
             }
         }
-        let semantics = adapter.box_office().map(BoxOffice::semantics);
         let booking = StoredBooking { row, tickets: Vec::new() };
-        let keeper = Arc::new(Keeper::new(Arc::clone(&self.inner.store), booking, semantics, self.inner.now));
+        let (store, now) = (Arc::clone(&self.inner.store), self.inner.now);
+        let keeper = Arc::new(Keeper::new(store, booking, Some(adapter.as_ref()), Some(&request.holder), now));
         Ok(Prepared::Sell(Box::new(Attempt { keeper, adapter, stored, place })))
     }
 
@@ -187,9 +189,9 @@ impl Desk {
         }
         let given = [line(now, "adopted", format!("its seats went to attempt {}", row.reference))];
         let taken = [line(now, "adopted", format!("took over the seats of attempt {}", orphan.row.reference))];
-        let from = Move { row: &from, tickets: &[], events: &given, places: None };
-        let moved =
-            self.store().adopt(from, Move { row: &to, tickets: &tickets, events: &taken, places: None }).await?;
+        let from = Move { row: &from, tickets: &[], events: &given, places: None, messages: &[] };
+        let into = Move { row: &to, tickets: &tickets, events: &taken, places: None, messages: &[] };
+        let moved = self.store().adopt(from, into).await?;
         Ok((moved == Moved::Yes).then_some(BookingRow { version: to.version + 1, ..to }))
     }
 

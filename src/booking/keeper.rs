@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use passerelle_contract::{AdapterError, BoxFuture, Class, Journal, Quantity, Semantics, Ticket};
+use passerelle_contract::{
+    Adapter, AdapterError, BoxFuture, BoxOffice, Class, Holder, Journal, Quantity, Semantics, Ticket,
+};
 use tokio::sync::Mutex;
 
 use super::line;
 use super::machine::{self, Happening};
 use super::order::StoredOrder;
+use super::telling::Telling;
 use crate::store::bookings::{
     BookingEvent, BookingRow, BookingState, Move, Moved, PlacesLeft, StoredBooking, TicketRow, TicketState,
 };
@@ -25,6 +28,7 @@ const LONGEST_TRACE: usize = 4 * 1024;
 pub(super) struct Keeper {
     store: Arc<dyn Store>,
     semantics: Option<Semantics>,
+    telling: Option<Telling>,
     now: fn() -> Millis,
     booking: Mutex<StoredBooking>,
 }
@@ -41,13 +45,18 @@ pub(super) enum Applied {
 }
 
 impl Keeper {
+    /// For a booking of this adapter; without one nobody is told and nothing is known of the vendor. `holder` is known while the
+    /// beneficiary waits.
     pub(super) fn new(
         store: Arc<dyn Store>,
         booking: StoredBooking,
-        semantics: Option<Semantics>,
+        adapter: Option<&dyn Adapter>,
+        holder: Option<&Holder>,
         now: fn() -> Millis,
     ) -> Self {
-        Self { store, semantics, now, booking: Mutex::new(booking) }
+        let semantics = adapter.and_then(Adapter::box_office).map(BoxOffice::semantics);
+        let telling = adapter.and_then(|adapter| Telling::of(adapter, semantics, holder));
+        Self { store, semantics, telling, now, booking: Mutex::new(booking) }
     }
 
     /// Row and tickets as last known.
@@ -75,7 +84,10 @@ impl Keeper {
                 date: &order.date,
                 remaining: *remaining,
             });
-            match self.store.move_booking(Move { row: &next, tickets, events, places }).await? {
+            let messages = self.telling.as_ref().map(|telling| telling.moved(&booking.row, &next, &merged));
+            let messages = messages.unwrap_or_default();
+            let step = Move { row: &next, tickets, events, places, messages: &messages };
+            match self.store.move_booking(step).await? {
                 Moved::Yes => {
                     *booking = StoredBooking { row: stored(next), tickets: merged };
                     return Ok(Applied::Moved);
@@ -95,15 +107,35 @@ impl Keeper {
         tickets: &[TicketRow],
         events: &[BookingEvent],
     ) -> Result<bool, StoreError> {
+        self.note_and_tell(expected, change, tickets, events, &[]).await
+    }
+
+    /// As [`Keeper::note`]; the venue's software is told of tickets that become void by it. `unheard` are the places of those
+    /// whose vendor could not be told.
+    pub(super) async fn note_and_tell(
+        &self,
+        expected: i64,
+        change: impl FnOnce(&mut BookingRow) + Send,
+        tickets: &[TicketRow],
+        events: &[BookingEvent],
+        unheard: &[u32],
+    ) -> Result<bool, StoreError> {
         let mut booking = self.booking.lock().await;
         if booking.row.version != expected {
             return Ok(false);
         }
         let mut next = booking.row.clone();
         change(&mut next);
-        match self.store.move_booking(Move { row: &next, tickets, events, places: None }).await? {
+        let all = merged(&booking.tickets, tickets);
+        let newly_void = newly_void(&booking.tickets, &all);
+        let told = self.telling.as_ref().map(|telling| {
+            telling.voided(&BookingRow { moved_at: (self.now)(), ..next.clone() }, &newly_void, unheard, &all)
+        });
+        let messages = told.unwrap_or_default();
+        let step = Move { row: &next, tickets, events, places: None, messages: &messages };
+        match self.store.move_booking(step).await? {
             Moved::Yes => {
-                *booking = StoredBooking { row: stored(next), tickets: merged(&booking.tickets, tickets) };
+                *booking = StoredBooking { row: stored(next), tickets: all };
                 Ok(true)
             }
             Moved::No | Moved::BarcodeTaken => {
@@ -176,6 +208,12 @@ fn merged(before: &[TicketRow], changed: &[TicketRow]) -> Vec<TicketRow> {
     all.extend(changed.iter().cloned());
     all.sort_by_key(|ticket| ticket.place);
     all
+}
+
+/// Tickets that are void now and were not before.
+fn newly_void(before: &[TicketRow], now: &[TicketRow]) -> Vec<TicketRow> {
+    let was_good = |place: u32| before.iter().any(|ticket| ticket.place == place && ticket.state != TicketState::Void);
+    now.iter().filter(|ticket| ticket.state == TicketState::Void && was_good(ticket.place)).cloned().collect()
 }
 
 /// Tickets of a sale as rows.

@@ -134,6 +134,8 @@ pub fn after(
         ..row.clone()
     };
     let look = |why: &str| match semantics {
+        // Whoever keeps the row tells the vendor, with this very move, to void what it may have sold.
+        Some(known) if known.told_of_lost_sales => to(Released, None, Some(why.to_owned())),
         None => to(Unknown, Some(pause(0)), Some(why.to_owned())),
         Some(known) => match find_wait(known, 0) {
             Some(wait) => to(Unknown, Some(wait), Some(why.to_owned())),
@@ -389,6 +391,15 @@ mod tests {
             (died.state, died.needs_human, died.due_at),
             (BookingState::Unknown, false, Some(millis(FIRST_PAUSE)))
         );
+    }
+
+    #[test]
+    fn a_vendor_that_takes_messages_is_told_of_a_lost_sale_and_not_asked() {
+        let told = Semantics { told_of_lost_sales: true, ..FIND };
+        for lost in [Happening::Unknown { why: "X: y".into(), sold_some: false }, Happening::ProcessGone] {
+            let next = after(&row(BookingState::Calling, Some("{}")), &lost, Some(told), false, 0).unwrap();
+            assert_eq!((next.state, next.due_at, next.needs_human), (BookingState::Released, None, false));
+        }
     }
 
     #[test]

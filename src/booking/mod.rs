@@ -6,6 +6,7 @@
 //! settle    what was left open → a truth: held, void, or in front of a person
 //! machine   what may happen to a booking and what follows: pure
 //! keeper    one booking's row, moved by compare-and-swap
+//! telling   what the venue's software is told of a move: pure
 //! ```
 //!
 //! The order of things is always: store what will be done, do it, store what became of it. No transaction and no lock of the
@@ -19,6 +20,7 @@ mod keeper;
 pub mod machine;
 mod order;
 mod settle;
+mod telling;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

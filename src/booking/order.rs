@@ -80,6 +80,16 @@ impl StoredOrder {
         }
     }
 
+    /// [`passerelle_contract::Places::key`] of what was ordered.
+    pub(super) fn places_key(&self) -> &str {
+        &self.places_key
+    }
+
+    /// What the beneficiary was told that one seat costs.
+    pub(super) const fn price_cents(&self) -> u32 {
+        self.price_cents
+    }
+
     /// Could the tickets of one order serve the other?
     pub(super) fn is_same_seat(&self, other: &Self) -> bool {
         self.places_key == other.places_key && self.show_key == other.show_key && self.price_cents == other.price_cents

@@ -157,7 +157,7 @@ impl Desk {
         let adapter = self.inner.house.adapter(&connection, &date).await;
         let (keeper, adapter) = match adapter {
             Ok(adapter) => (self.keeper(booking, &adapter), Ok(adapter)),
-            Err(why) => (Keeper::new(Arc::clone(&self.inner.store), booking, None, self.inner.now), Err(why)),
+            Err(why) => (Keeper::new(Arc::clone(&self.inner.store), booking, None, None, self.inner.now), Err(why)),
         };
         let row = keeper.seen().await.row;
         let calling = matches!(row.state, BookingState::Calling | BookingState::Abandoned);
@@ -341,7 +341,7 @@ impl Desk {
     pub async fn release(&self, reference: &str, note: Option<&str>) -> Result<Option<StoredBooking>, StoreError> {
         let Some(booking) = self.store().booking(reference).await? else { return Ok(None) };
         let live = booking.tickets.iter().any(|ticket| ticket.state != TicketState::Void);
-        let keeper = Keeper::new(Arc::clone(&self.inner.store), booking, None, self.inner.now);
+        let keeper = Keeper::new(Arc::clone(&self.inner.store), booking, None, None, self.inner.now);
         let happening = match note {
             Some(note) => Happening::ClosedByHand(format!("ClosedByHand: {note}")),
             None if live => Happening::ReleaseAsked,

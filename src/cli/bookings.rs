@@ -10,6 +10,7 @@ use crate::booking::Waits;
 use crate::clock::show;
 use crate::gateway::{self, Gateway};
 use crate::store::bookings::{BookingFilter, BookingState, MAX_BOOKINGS, StoredBooking};
+use crate::store::products::ProductState;
 
 /// Lists bookings unless told otherwise.
 #[derive(Debug, Args)]
@@ -40,7 +41,8 @@ enum Action {
     /// Drive every unfinished booking to a truth: held, void, or in front of a person.
     Settle {
         /// Ignore every waiting time: vendor look-ups, and the two minutes before pass Culture's listing is compared. Calls
-        /// to vendors that are under way are waited for, at most 45 s.
+        /// to vendors that are under way are waited for, at most 45 s. Offers of products with recent activity are compared
+        /// too.
         #[arg(long)]
         now: bool,
     },
@@ -213,7 +215,18 @@ async fn settle(context: &CliContext, gateway: Gateway, now: bool) -> Result<u8,
         let why = after.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
         context.output.text(format!("{}  {} → {}{why}", after.reference, before.state.name(), after.state.name()));
     }
-    if settled.is_empty() {
+    let reconciler = gateway::reconciler(&gateway);
+    let moved = if now { reconciler.everything().await? } else { reconciler.due().await? };
+    for step in &moved {
+        let (from, after) = (step.before.map_or("unknown", ProductState::name), &step.after);
+        context.output.json(&json!({
+            "event": "reconciled", "booking_id": after.booking, "account": after.account, "offer_id": after.offer_id,
+            "stock_id": after.item, "from": from, "to": after.state.name(),
+        }));
+        let to = after.state.name();
+        context.output.text(format!("{}  {} of {}: {from} → {to}", after.booking, after.quantity, after.item));
+    }
+    if settled.is_empty() && moved.is_empty() {
         context.output.text("nothing is due");
     }
     Ok(0)

@@ -12,6 +12,7 @@ mod connections;
 mod demo;
 mod explain;
 mod init;
+mod messages;
 mod output;
 mod progress;
 mod quarantine;
@@ -84,6 +85,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bookings: list, show, settle what is open, release tickets.
     Bookings(bookings::Bookings),
+    /// Messages to venues' software: list, show, send again.
+    Messages(messages::Messages),
     /// Rows that stayed behind.
     Quarantine(quarantine::Quarantine),
     /// Tell everything known of an EAN, a booking, or a code.
@@ -123,6 +126,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Command::Check(command) => command.run(&context).await,
         Command::Serve(command) => command.run(&context).await,
         Command::Bookings(command) => command.run(&context).await,
+        Command::Messages(command) => command.run(&context).await,
         Command::Quarantine(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Adapters(command) => command.run(&context),

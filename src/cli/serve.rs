@@ -9,7 +9,7 @@ use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
 use crate::config::Problem;
 use crate::gateway::{self, schedule, settling};
-use crate::{telemetry, web};
+use crate::{delivery, telemetry, web};
 
 /// Runs the gateway.
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ impl Serve {
         let schedule = tokio::spawn(schedule::run(Arc::clone(&gateway), stop.clone()));
         let desk = gateway::desk(&gateway);
         let settling = tokio::spawn(settling::run(Arc::clone(&gateway), desk.clone(), stop.clone()));
+        let comparing = tokio::spawn(settling::compare_products(Arc::clone(&gateway), stop.clone()));
+        let sinks = Arc::clone(&gateway) as Arc<dyn delivery::Sinks>;
+        let delivering = tokio::spawn(delivery::run(Arc::clone(&gateway.store), sinks, gateway.now, stop.clone()));
         let web = web::Web::new(gateway, desk.clone(), admin_token);
         let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
         stop_signal().await;
@@ -49,6 +52,8 @@ impl Serve {
         let _ = schedule.await;
         let served = served.await;
         let _ = settling.await;
+        let _ = delivering.await;
+        let _ = comparing.await;
         // A sale under way is finished even when its answer left long ago.
         desk.finish().await;
         match served {

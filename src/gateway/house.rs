@@ -13,6 +13,7 @@ use passerelle_kit::secret::Secret;
 use super::{Gateway, adapter};
 use crate::booking::{Desk, House};
 use crate::config::Problem;
+use crate::notices::{Reconciler, Venues};
 use crate::passculture::Client;
 use crate::rules::screenings::adapter_of;
 use crate::store::ConnectionRecord;
@@ -134,4 +135,10 @@ impl House for Gateway {
 #[must_use]
 pub fn desk(gateway: &Arc<Gateway>) -> Desk {
     Desk::new(Arc::clone(&gateway.store), Arc::clone(gateway) as Arc<dyn House>, gateway.owner.clone(), gateway.now)
+}
+
+/// Compares bookings of products with pass Culture's listings, over a gateway.
+#[must_use]
+pub fn reconciler(gateway: &Arc<Gateway>) -> Reconciler {
+    Reconciler { store: Arc::clone(&gateway.store), venues: Arc::clone(gateway) as Arc<dyn Venues>, now: gateway.now }
 }

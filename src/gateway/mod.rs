@@ -6,6 +6,7 @@
 pub mod chains;
 mod house;
 mod message_urls;
+mod receivers;
 pub mod schedule;
 pub mod settling;
 
@@ -27,8 +28,9 @@ use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Own
 const STOCK: &str = "stocks";
 const SHOWS: &str = "shows";
 
-pub use house::desk;
+pub use house::{desk, reconciler};
 pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
+pub use receivers::Receiver;
 
 /// The gateway of one process.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub struct Gateway {
     clients: Mutex<BTreeMap<String, Client>>,
     adapters: house::Adapters,
     message_keys: house::MessageKeys,
+    receivers: receivers::Receivers,
 }
 
 /// Why a command cannot begin.
@@ -94,6 +97,7 @@ impl Gateway {
             clients: Mutex::new(BTreeMap::new()),
             adapters: house::Adapters::default(),
             message_keys: house::MessageKeys::default(),
+            receivers: receivers::Receivers::default(),
         })
     }
 
@@ -109,7 +113,12 @@ impl Gateway {
         self.check_one_source_per_venue(connections).await?;
         let mut applied = Vec::with_capacity(connections.len());
         for connection in connections {
-            applied.push((connection.id.clone(), self.store.apply_connection(connection, (self.now)()).await?));
+            let what = self.store.apply_connection(connection, (self.now)()).await?;
+            if matches!(what, Applied::Changed(_)) {
+                // Its address or its secret may be right now: whoever was not spoken to any more is tried again.
+                self.store.reopen_endpoint(&connection.id, (self.now)()).await?;
+            }
+            applied.push((connection.id.clone(), what));
         }
         Ok(applied)
     }

@@ -15,6 +15,8 @@ use crate::telemetry;
 
 /// The pause between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The pause between two looks at the offers that are due.
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
 /// How often the bookings that a person must look at are counted.
 const COUNT_EVERY: u32 = 30;
 /// More of them are shown as this many.
@@ -47,5 +49,25 @@ async fn count(gateway: &Gateway) {
     let filter = BookingFilter { needs_human: true, ..BookingFilter::default() };
     if let Ok(bookings) = gateway.store.bookings(&filter, MOST_COUNTED).await {
         telemetry::bookings_for_a_person(bookings.len());
+    }
+}
+
+/// Compares bookings of products with pass Culture's listings until told to stop. Apart from [`run`], so that a slow listing keeps
+/// no seat waiting.
+pub async fn compare_products(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let reconciler = super::reconciler(&gateway);
+    while !stop.is_cancelled() {
+        match reconciler.due().await {
+            Ok(moved) => {
+                for booking in moved {
+                    telemetry::product_reconciled(booking.before, &booking.after);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "bookings of products could not be compared; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(COMPARE_EVERY) => {}
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct ListedBooking {
     pub stock_id: i64,
     /// Seats.
     pub quantity: u32,
+    /// Unit price in cents.
+    pub price_cents: u32,
     /// When it was made, in microseconds since 1970 (UTC).
     pub created_at_micros: i64,
     /// Where it stands.
@@ -73,6 +75,8 @@ struct WireBooking {
     id: i64,
     stock_id: i64,
     quantity: u32,
+    #[serde(default)]
+    price: u32,
     creation_date: jiff::Timestamp,
     status: BookingStatus,
     user_email: Email,
@@ -90,6 +94,7 @@ impl From<WireBooking> for ListedBooking {
             id: wire.id,
             stock_id: wire.stock_id,
             quantity: wire.quantity,
+            price_cents: wire.price,
             created_at_micros: wire.creation_date.as_microsecond(),
             status: wire.status,
             email: wire.user_email,

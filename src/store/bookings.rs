@@ -8,6 +8,7 @@
 
 use passerelle_contract::{BoxFuture, Quantity};
 
+use super::messages::NewMessage;
 use super::{Millis, Owner, StoreError};
 
 /// Bookings of one answer at most.
@@ -207,6 +208,8 @@ pub struct Move<'a> {
     pub events: &'a [BookingEvent],
     /// Places left at the date, which pass Culture is told with this move: see [`super::events::EventStore::touch_date`].
     pub places: Option<PlacesLeft<'a>>,
+    /// What the venue's software is told of it.
+    pub messages: &'a [NewMessage],
 }
 
 /// Places left at a date after a booking.
@@ -251,29 +254,6 @@ pub struct BookingFilter {
     pub needs_human: bool,
     /// Older than (created, reference), for the next page.
     pub before: Option<(Millis, String)>,
-}
-
-/// A notification as it came, without the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeRow {
-    /// SHA-256 (hex) of account, stock, e-mail, creation date and action. Unique.
-    pub fingerprint: String,
-    /// The account that was told.
-    pub account: String,
-    /// `BOOK` or `CANCEL`.
-    pub action: String,
-    /// pass Culture's offer.
-    pub offer_id: i64,
-    /// pass Culture's stock.
-    pub stock_id: i64,
-    /// pass Culture's venue.
-    pub venue_id: i64,
-    /// The product, when it has an EAN.
-    pub ean: Option<String>,
-    /// Copies or seats.
-    pub quantity: u32,
-    /// When it came.
-    pub received_at: Millis,
 }
 
 /// The part of the store that keeps bookings. Every method is one short transaction; none is open while a vendor is called.
@@ -344,7 +324,4 @@ pub trait BookingStore: Send + Sync {
         stocks: &'a [i64],
         now: Millis,
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
-
-    /// Stores a notification; false when it was there already.
-    fn store_notice<'a>(&'a self, notice: &'a NoticeRow) -> BoxFuture<'a, Result<bool, StoreError>>;
 }

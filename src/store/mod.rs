@@ -14,9 +14,11 @@ mod error;
 pub mod events;
 mod lease;
 pub mod ledger;
+pub mod messages;
 mod open;
 mod owner;
 mod postgres;
+pub mod products;
 mod records;
 mod sqlite;
 mod turns;
@@ -30,8 +32,10 @@ pub use error::StoreError;
 pub use events::EventStore;
 pub use lease::{Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
+pub use messages::MessageStore;
 pub use open::open;
 pub use owner::is_dead;
+pub use products::ProductStore;
 pub use records::{
     Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
     QuarantineRow,
@@ -51,11 +55,11 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction. Events and bookings have traits of their own, [`EventStore`] and
-/// [`BookingStore`].
+/// The store. Every method is one short transaction. Events, bookings, messages and products have
+/// traits of their own.
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
-pub trait Store: EventStore + BookingStore + Send + Sync + std::fmt::Debug {
+pub trait Store: EventStore + BookingStore + MessageStore + ProductStore + Send + Sync + std::fmt::Debug {
     /// Engine and place without credentials, for messages: `SQLite passerelle.db`.
     fn place(&self) -> String;
     /// A trivial read and, on a writable store, a trivial write: is it there?

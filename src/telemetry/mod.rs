@@ -11,7 +11,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::catalogue::{PassError, Summary};
+use crate::store::Millis;
 use crate::store::bookings::BookingRow;
+use crate::store::messages::{EndpointCounts, EndpointRow, EndpointState, MessageRow};
+use crate::store::products::{ProductBooking, ProductState};
 
 /// Starts logging to stderr. A filter that cannot be read falls back to `warn` and says so.
 pub fn start(level: &str, json: bool) {
@@ -68,6 +71,12 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
                 "Bookings of stocks that no connection sells"
             );
             metrics::describe_gauge!("passerelle_bookings_for_a_person", "Bookings that a person must look at");
+            metrics::describe_counter!("passerelle_deliveries_total", "Attempts to deliver messages, by result");
+            metrics::describe_histogram!("passerelle_delivery_seconds", metrics::Unit::Seconds, "Time of one attempt");
+            metrics::describe_counter!("passerelle_messages_dead_total", "Messages that were given up");
+            metrics::describe_gauge!("passerelle_messages_waiting", "Messages that wait to be delivered or fetched");
+            metrics::describe_gauge!("passerelle_messages_oldest_seconds", "Age of the oldest message that waits");
+            metrics::describe_gauge!("passerelle_endpoints", "Endpoints of venues' software, by state");
             Some(handle)
         })
         .as_ref()
@@ -137,4 +146,59 @@ pub fn booking_settled(before: &BookingRow, after: &BookingRow) {
 #[allow(clippy::cast_precision_loss)]
 pub fn bookings_for_a_person(count: usize) {
     metrics::gauge!("passerelle_bookings_for_a_person").set(count as f64);
+}
+
+/// A message was tried.
+pub fn message_sent(delivered: bool, time: Duration) {
+    let result = if delivered { "delivered" } else { "failed" };
+    metrics::counter!("passerelle_deliveries_total", "result" => result).increment(1);
+    metrics::histogram!("passerelle_delivery_seconds").record(time.as_secs_f64());
+}
+
+/// A message was given up.
+pub fn message_dead(message: &MessageRow, why: &str) {
+    let MessageRow { connection, id, booking, kind, .. } = message;
+    metrics::counter!("passerelle_messages_dead_total").increment(1);
+    tracing::error!(connection, id, booking, kind, why, "message {id} of {connection} was given up: {why}");
+}
+
+/// How it goes with an endpoint changed. `wants_person`: it will fail until somebody changes something.
+pub fn endpoint_changed(endpoint: &EndpointRow, wants_person: bool) {
+    let EndpointRow { connection, state, .. } = endpoint;
+    let (state, why) = (state.name(), endpoint.last_error.as_deref().unwrap_or_default());
+    match endpoint.state {
+        EndpointState::Open if wants_person => tracing::error!(
+            connection,
+            why,
+            "{connection} refuses messages until its address or its secret is put right: {why}"
+        ),
+        EndpointState::Open => tracing::warn!(connection, why, "{connection} does not take messages: {why}"),
+        EndpointState::Gone | EndpointState::Disabled => tracing::error!(
+            connection,
+            state,
+            why,
+            "{connection} is not spoken to any more ({state}): {why}; `passerelle messages resume {connection}` speaks to it again"
+        ),
+    }
+}
+
+/// How many messages wait over all endpoints, for how long, and how many endpoints are not spoken to.
+#[allow(clippy::cast_precision_loss)]
+pub fn messages_waiting(all: &[EndpointCounts], now: Millis) {
+    let waiting: u64 = all.iter().map(|counts| counts.pending).sum();
+    let oldest = all.iter().filter_map(|counts| counts.oldest_pending).min().unwrap_or(now);
+    metrics::gauge!("passerelle_messages_waiting").set(waiting as f64);
+    metrics::gauge!("passerelle_messages_oldest_seconds").set(now.saturating_sub(oldest).max(0) as f64 / 1_000.0);
+    for state in [EndpointState::Open, EndpointState::Gone, EndpointState::Disabled] {
+        let count = all.iter().filter(|counts| counts.endpoint.state == state).count();
+        metrics::gauge!("passerelle_endpoints", "state" => state.name()).set(count as f64);
+    }
+}
+
+/// The comparison with pass Culture's listing moved the booking of a product.
+pub fn product_reconciled(before: Option<ProductState>, after: &ProductBooking) {
+    let (from, to) = (before.map_or("unknown", ProductState::name), after.state.name());
+    metrics::counter!("passerelle_products_reconciled_total", "from" => from, "to" => to).increment(1);
+    let booking = &after.booking;
+    tracing::info!(booking, from, to, "booking {booking} of a product was found {to}");
 }

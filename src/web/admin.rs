@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Web;
-use super::answer::{bearer, problem};
+use super::answer::{bearer, problem, unavailable};
 use crate::gateway::connection_object;
 use crate::health::{self, probe_object};
 use crate::store::{ProbeRecord, StoreError};
@@ -35,11 +35,6 @@ impl FromRequestParts<Arc<Web>> for Operator {
             _ => Err(problem(StatusCode::UNAUTHORIZED, "Unauthorized", "a valid bearer token is needed")),
         }
     }
-}
-
-fn broken(error: &StoreError) -> Response {
-    tracing::error!(%error, "the store failed a request of the admin API");
-    problem(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the store does not answer")
 }
 
 fn unknown(id: &str) -> Response {
@@ -69,7 +64,7 @@ pub(super) async fn health(_: Operator, State(web): State<Arc<Web>>, Query(query
             let probes: Vec<Value> = records.iter().map(probe_object).collect();
             (status, Json(json!({ "verdict": worst.name(), "probes": probes, "chains": chains }))).into_response()
         }
-        Err(error) => broken(&error),
+        Err(error) => unavailable(&error),
     }
 }
 
@@ -109,7 +104,7 @@ pub(super) async fn connections(_: Operator, State(web): State<Arc<Web>>) -> Res
     };
     match listed.await {
         Ok(objects) => Json(json!({ "connections": objects })).into_response(),
-        Err(error) => broken(&error),
+        Err(error) => unavailable(&error),
     }
 }
 
@@ -130,7 +125,7 @@ pub(super) async fn connection(_: Operator, State(web): State<Arc<Web>>, Path(id
     match told.await {
         Ok(Some(object)) => Json(object).into_response(),
         Ok(None) => unknown(&id),
-        Err(error) => broken(&error),
+        Err(error) => unavailable(&error),
     }
 }
 
@@ -148,7 +143,7 @@ async fn set_paused(web: &Web, id: &str, paused: bool) -> Response {
     match web.gateway.store.set_paused(id, paused, (web.gateway.now)()).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => unknown(id),
-        Err(error) => broken(&error),
+        Err(error) => unavailable(&error),
     }
 }
 
@@ -157,6 +152,6 @@ pub(super) async fn sync(_: Operator, State(web): State<Arc<Web>>, Path(id): Pat
     match web.gateway.store.make_due(&id, (web.gateway.now)()).await {
         Ok(true) => StatusCode::ACCEPTED.into_response(),
         Ok(false) => unknown(&id),
-        Err(error) => broken(&error),
+        Err(error) => unavailable(&error),
     }
 }

@@ -1,9 +1,11 @@
 //! Answers that every route gives the same way.
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+
+use crate::store::StoreError;
 
 /// An error as the admin API tells it: a stable code and a sentence.
 pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> Response {
@@ -15,4 +17,17 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
+}
+
+/// No token, or one that nobody's software has.
+pub(super) fn bad_token() -> Response {
+    let mut response = problem(StatusCode::UNAUTHORIZED, "Unauthorized", "a valid bearer token is needed");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// The store failed.
+pub(super) fn unavailable(error: &StoreError) -> Response {
+    tracing::error!(%error, "the store failed a request");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the store does not answer")
 }

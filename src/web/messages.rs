@@ -21,11 +21,10 @@ use super::Web;
 use super::answer::problem;
 use crate::config::DEFAULT_ACCOUNT;
 use crate::gateway::CONNECTION_IN_ADDRESS as CONNECTION;
+use crate::notices::{self, Venues};
 use crate::passculture::messages::{
     self, Action, BookingRequest, Kind, MAX_BODY_BYTES, Message, Rejected, Reply, SIGNATURE_HEADER,
-    fingerprint_of_notice,
 };
-use crate::store::bookings::NoticeRow;
 use crate::telemetry;
 
 /// A body has arrived by then: pass Culture sends it in one go.
@@ -114,20 +113,13 @@ async fn answer(
     response
 }
 
-/// A notification is durable before its 204. pass Culture sends it once.
+/// A notification is durable, with what is told of it, before its 204. pass Culture sends it once.
 async fn notice(web: &Web, account: &str, request: &BookingRequest, action: Action) -> (&'static str, Response) {
-    let row = NoticeRow {
-        fingerprint: fingerprint_of_notice(account, request, action),
-        account: account.to_owned(),
-        action: action.name().to_owned(),
-        offer_id: request.offer_id,
-        stock_id: request.stock_id,
-        venue_id: request.venue_id,
-        ean: request.ean.clone(),
-        quantity: request.quantity,
-        received_at: (web.gateway.now)(),
+    let stored = async {
+        let told = web.gateway.told_at(account, request.venue_id).await?;
+        web.intake.take(notices::notified(account, request, action, &told, (web.gateway.now)())).await
     };
-    match web.gateway.store.store_notice(&row).await {
+    match stored.await {
         Ok(true) => ("stored", StatusCode::NO_CONTENT.into_response()),
         Ok(false) => ("known", StatusCode::NO_CONTENT.into_response()),
         Err(error) => {

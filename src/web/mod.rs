@@ -7,6 +7,8 @@
 
 mod admin;
 mod answer;
+mod endpoints;
+mod feed;
 mod messages;
 mod openapi;
 mod receivers;
@@ -28,6 +30,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::booking::Desk;
 use crate::gateway::Gateway;
+use crate::notices::Intake;
 use crate::passculture::messages::Kind;
 use answer::problem;
 
@@ -44,19 +47,16 @@ pub struct Web {
     admin_token: Option<Secret>,
     intakes: stocks::Intakes,
     receivers: receivers::Receivers,
+    intake: Intake,
 }
 
 impl Web {
     /// For one gateway and its desk. Without `admin_token` the admin API answers 403.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, desk: Desk, admin_token: Option<Secret>) -> Self {
-        Self {
-            gateway,
-            desk,
-            admin_token,
-            intakes: stocks::Intakes::default(),
-            receivers: receivers::Receivers::default(),
-        }
+        let intake = Intake::new(Arc::clone(&gateway.store));
+        let (intakes, receivers) = (stocks::Intakes::default(), receivers::Receivers);
+        Self { gateway, desk, admin_token, intakes, receivers, intake }
     }
 }
 
@@ -68,7 +68,12 @@ pub fn router(web: Web) -> Router {
         .route("/api/v1/connections/{id}", get(admin::connection))
         .route("/api/v1/connections/{id}/pause", post(admin::pause))
         .route("/api/v1/connections/{id}/resume", post(admin::resume))
-        .route("/api/v1/connections/{id}/sync", post(admin::sync));
+        .route("/api/v1/connections/{id}/sync", post(admin::sync))
+        .route("/admin/endpoints", get(endpoints::endpoints))
+        .route("/admin/endpoints/{id}/replay", post(endpoints::replay))
+        .route("/admin/endpoints/{id}/resume", post(endpoints::resume))
+        .route("/admin/messages", get(endpoints::messages))
+        .route("/admin/messages/{id}/replay", post(endpoints::replay_one));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -77,6 +82,8 @@ pub fn router(web: Web) -> Router {
         .route("/api/v1/stocks/{venue}", post(stocks::post).put(stocks::put))
         // The address that booksellers' software was written for, before pass Culture closed it.
         .route("/v2/venue/{venue}/stocks", post(stocks::post).put(stocks::put))
+        .route("/vendor/v1/events-feed", get(feed::read))
+        .route("/vendor/v1/events-feed/ack", post(feed::acknowledge))
         .merge(signed())
         .merge(admin)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })

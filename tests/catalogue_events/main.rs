@@ -90,7 +90,11 @@ fn a_vanished_show_is_deleted_and_one_with_tickets_is_closed() {
             vendor: "{}".into(),
             state: TicketState::Void,
         };
-        stage.store.move_booking(Move { row: &sold, tickets: &[ticket], events: &[], places: None }).await.unwrap();
+        stage
+            .store
+            .move_booking(Move { row: &sold, tickets: &[ticket], events: &[], places: None, messages: &[] })
+            .await
+            .unwrap();
         stage.sync().await;
         assert_eq!(stage.dates().len(), 1);
         assert_eq!(stock("2").await, None);

@@ -243,7 +243,10 @@ impl Stage {
             state: TicketState::Live,
         };
         let row = BookingRow { state: BookingState::Booked, ..row };
-        self.store.move_booking(Move { row: &row, tickets: &[ticket], events: &[], places: None }).await.unwrap();
+        self.store
+            .move_booking(Move { row: &row, tickets: &[ticket], events: &[], places: None, messages: &[] })
+            .await
+            .unwrap();
         BookingRow { version: 2, ..row }
     }
 }

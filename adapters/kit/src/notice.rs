@@ -158,6 +158,14 @@ struct Envelope<'a> {
     data: &'a serde_json::value::RawValue,
 }
 
+/// A message's id: `msg_` and a number (a time-ordered UUID's) as 26 symbols of Crockford's alphabet, which is what a ULID is.
+#[must_use]
+pub fn message_id(number: u128) -> String {
+    const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let symbol = |place: u32| char::from(SYMBOLS[((number >> (5 * place)) & 31) as usize]);
+    std::iter::once("msg_".to_owned()).chain((0..26).rev().map(|place| symbol(place).to_string())).collect()
+}
+
 /// `data` as JSON text, for [`document`].
 #[must_use]
 pub fn data(data: &impl Serialize) -> String {
@@ -209,6 +217,13 @@ mod tests {
             text,
             r#"{"type":"booking.created","timestamp":"2035-01-10T00:00:00Z","sequence":1,"data":{"booking_id":"bk_7Q2M9XWTA4D5","stock_id":"mouette/1/A","quantity":2,"unit_price_cents":1200,"currency":"EUR","tickets":[{"barcode":"GW0000000001"},{"barcode":"GW0000000002"}],"holder":null}}"#
         );
+    }
+
+    #[test]
+    fn ids_have_thirty_characters_and_sort_by_time() {
+        assert_eq!(message_id(0), "msg_00000000000000000000000000");
+        assert_eq!(message_id(u128::MAX), "msg_7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+        assert!(message_id(5 << 80) < message_id(6 << 80));
     }
 
     #[test]

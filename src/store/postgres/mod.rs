@@ -10,6 +10,7 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Transaction};
+use tokio::sync::watch;
 
 use super::open::{check_compatibility, migration_error};
 use super::turns::Turns;
@@ -38,6 +39,13 @@ macro_rules! for_update {
     };
 }
 
+/// Locks the rows read, passing over those that somebody else has locked.
+macro_rules! skip_locked {
+    () => {
+        " FOR UPDATE SKIP LOCKED"
+    };
+}
+
 /// Membership in a list bound as one parameter, an array.
 macro_rules! one_of {
     ($parameter:literal) => {
@@ -63,6 +71,7 @@ pub(super) struct PostgresStore {
     place: String,
     pool: PgPool,
     turns: Turns,
+    told: watch::Sender<()>,
 }
 
 impl PostgresStore {
@@ -90,7 +99,7 @@ impl PostgresStore {
         let oldest_reader =
             sqlx::query_scalar("SELECT oldest_reader FROM compatibility").fetch_one(&pool).await.map_err(at)?;
         check_compatibility(oldest_reader, &place)?;
-        Ok(Self { place, pool, turns: Turns::default() })
+        Ok(Self { place, pool, turns: Turns::default(), told: watch::Sender::new(()) })
     }
 
     async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
@@ -112,6 +121,13 @@ impl PostgresStore {
     }
 
     fn committed(&self) {}
+
+    /// Wakes those who deliver messages, when there are any.
+    fn wake_delivery(&self, any: bool) {
+        if any {
+            self.told.send_replace(());
+        }
+    }
 
     fn listener(&self) -> Box<dyn WakeUps> {
         Box::new(Announced { place: self.place.clone(), pool: self.pool.clone(), listener: None })

@@ -7,7 +7,7 @@ use super::super::{numbers, texts};
 use super::{Connection, Engine, Millis, Owner, Row, StoreError, narrow, text, wide};
 use crate::store::bookings::{
     BookingEvent, BookingFilter, BookingRow, BookingState, BookingStore, Intent, MAX_ASKED, MAX_BOOKINGS, MAX_HISTORY,
-    MAX_ORPHANS, Move, Moved, NoticeRow, PlacesLeft, StoredBooking, TicketRow, TicketState,
+    MAX_ORPHANS, Move, Moved, PlacesLeft, StoredBooking, TicketRow, TicketState,
 };
 
 impl BookingStore for Engine {
@@ -41,8 +41,8 @@ impl BookingStore for Engine {
             let answer = async {
                 let mut transaction = self.begin().await?;
                 give_away(&mut transaction, from.row, &barcodes, &to.row.reference).await?;
-                for step in [from, to] {
-                    let moved = apply(&mut transaction, &step).await?;
+                for step in [&from, &to] {
+                    let moved = apply(&mut transaction, step).await?;
                     if moved != Moved::Yes {
                         transaction.rollback().await?;
                         return Ok(moved);
@@ -50,6 +50,7 @@ impl BookingStore for Engine {
                 }
                 transaction.commit().await?;
                 self.committed();
+                self.wake_delivery(!from.messages.is_empty() || !to.messages.is_empty());
                 Ok(Moved::Yes)
             };
             answer.await.map_err(|error: StoreError| self.fail(error))
@@ -208,27 +209,6 @@ impl BookingStore for Engine {
             Ok(done.rows_affected())
         })
     }
-
-    fn store_notice<'a>(&'a self, notice: &'a NoticeRow) -> BoxFuture<'a, Result<bool, StoreError>> {
-        write!(self, c => async {
-            let done = sqlx::query(
-                "INSERT INTO notice (account, fingerprint, action, offer_id, stock_id, venue_id, ean, quantity, received_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account, fingerprint) DO NOTHING",
-            )
-            .bind(&notice.account)
-            .bind(&notice.fingerprint)
-            .bind(&notice.action)
-            .bind(notice.offer_id)
-            .bind(notice.stock_id)
-            .bind(notice.venue_id)
-            .bind(notice.ean.as_deref().map(text))
-            .bind(i64::from(notice.quantity))
-            .bind(notice.received_at)
-            .execute(c)
-            .await?;
-            Ok(done.rows_affected() > 0)
-        })
-    }
 }
 
 fn bounded(asked: usize, what: &str) -> Result<(), StoreError> {
@@ -249,6 +229,7 @@ async fn all_or_nothing(engine: &Engine, steps: &[Move<'_>]) -> Result<Moved, St
     }
     transaction.commit().await?;
     engine.committed();
+    engine.wake_delivery(steps.iter().any(|step| !step.messages.is_empty()));
     Ok(Moved::Yes)
 }
 
@@ -285,6 +266,7 @@ async fn apply(c: &mut Connection, step: &Move<'_>) -> Result<Moved, StoreError>
     if let Some(PlacesLeft { event, date, remaining }) = step.places {
         super::events::touch(c, &step.row.connection, event, date, remaining, true, step.row.moved_at).await?;
     }
+    super::messages::add(c, step.messages).await?;
     Ok(Moved::Yes)
 }
 

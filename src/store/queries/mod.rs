@@ -81,6 +81,8 @@ macro_rules! write_under {
 // After the macros that they use.
 mod bookings;
 mod events;
+mod messages;
+mod products;
 
 impl Store for Engine {
     fn place(&self) -> String {

@@ -28,6 +28,13 @@ macro_rules! for_update {
     };
 }
 
+/// There is one writer: nothing to pass over.
+macro_rules! skip_locked {
+    () => {
+        ""
+    };
+}
+
 /// Membership in a list bound as one parameter, a JSON array.
 macro_rules! one_of {
     ($parameter:literal) => {
@@ -57,6 +64,7 @@ pub(super) struct SqliteStore {
     /// Something became due in the transaction under way.
     has_due: AtomicBool,
     due: watch::Sender<()>,
+    told: watch::Sender<()>,
 }
 
 impl SqliteStore {
@@ -70,6 +78,7 @@ impl SqliteStore {
             turns: Turns::default(),
             has_due: AtomicBool::new(false),
             due: watch::Sender::new(()),
+            told: watch::Sender::new(()),
         })
     }
 
@@ -94,6 +103,13 @@ impl SqliteStore {
     fn committed(&self) {
         if self.has_due.swap(false, Ordering::Relaxed) {
             self.due.send_replace(());
+        }
+    }
+
+    /// Wakes those who deliver messages, when there are any.
+    fn wake_delivery(&self, any: bool) {
+        if any {
+            self.told.send_replace(());
         }
     }
 
