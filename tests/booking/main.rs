@@ -8,6 +8,7 @@ mod barcodes;
 mod faults;
 #[path = "../support/mod.rs"]
 mod support;
+mod telling;
 mod theatre;
 mod trio;
 

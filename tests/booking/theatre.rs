@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -14,7 +14,8 @@ use passerelle::passculture::{Client, Settings};
 use passerelle::store::Store;
 use passerelle_contract::{
     Adapter, AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Probe, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
+    Delivery, FindOutcome, Journal, Look, Message, NoticeSink, NoticeTerms, Order, Probe, Quantity, Refusal, Sale,
+    Semantics, Suspicion, Ticket,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -55,6 +56,7 @@ pub(crate) enum Voiding {
     FailsBefore,
     Unheard,
     Keeps,
+    ToBeTold,
 }
 
 /// What a look at a lost sale gives.
@@ -84,6 +86,8 @@ pub(crate) struct Theatre {
     /// Does it say how many places are left?
     pub(crate) counts: AtomicBool,
     next: AtomicU32,
+    /// The venue's software, where it is told.
+    pub(crate) software: OnceLock<Software>,
 }
 
 const NOW_AND_LATER: &[Duration] = &[Duration::from_secs(30), Duration::from_secs(60)];
@@ -101,6 +105,7 @@ impl Theatre {
             finds,
             counts: AtomicBool::new(true),
             next: AtomicU32::new(1),
+            software: OnceLock::new(),
         })
     }
 
@@ -137,7 +142,32 @@ fn lost(operation: &'static str) -> AdapterError {
     AdapterError::new(Class::Transient, "AnswerLost", operation, "the line broke")
 }
 
+/// Software that is told; nothing is sent here.
+#[derive(Debug)]
+pub(crate) struct Software {
+    pub(crate) terms: NoticeTerms,
+    pub(crate) told_of_lost_sales: bool,
+}
+
+impl NoticeSink for Software {
+    fn terms(&self) -> &NoticeTerms {
+        &self.terms
+    }
+
+    fn deliver<'a>(&'a self, _: Message<'a>) -> BoxFuture<'a, Delivery> {
+        unreachable!("the desk sends nothing")
+    }
+
+    fn accepts_token(&self, _: &str) -> bool {
+        false
+    }
+}
+
 impl Adapter for Theatre {
+    fn notices(&self) -> Option<&dyn NoticeSink> {
+        self.software.get().map(|software| software as &dyn NoticeSink)
+    }
+
     fn box_office(&self) -> Option<&dyn BoxOffice> {
         Some(self)
     }
@@ -152,7 +182,7 @@ impl BoxOffice for Theatre {
         Semantics {
             find_after: NOW_AND_LATER,
             finds_lost_sales: self.finds,
-            told_of_lost_sales: false,
+            told_of_lost_sales: self.software.get().is_some_and(|software| software.told_of_lost_sales),
             cancels: self.unit,
             barcodes_unique: BarcodeScope::Everywhere,
             sale_needs: Duration::from_millis(1),
@@ -255,6 +285,7 @@ impl BoxOffice for Theatre {
                     }
                     Voiding::Unheard => CancelOutcome::Unknown(lost("void")),
                     Voiding::FailsBefore => CancelOutcome::NotAttempted(lost("void")),
+                    Voiding::ToBeTold => CancelOutcome::ToBeTold(lost("void")),
                     Voiding::Keeps => CancelOutcome::Refused("scanned".into()),
                 })
                 .collect()
