@@ -13,6 +13,7 @@
 //! | [`booking`] | the river from pass Culture to vendors: message → intent → vendor → answer → settle |
 //! | [`notices`] | bookings of products: notified once, compared with pass Culture's listing, told to venues' software |
 //! | [`delivery`] | messages to venues' software, sent until they are delivered or dead |
+//! | [`countermarks`] | a bookseller redeems a countermark: look → decide → intent → pass Culture → outcome |
 //! | [`health`] | probes, verdicts, since when |
 //! | [`rules`] | facts → offers: pure |
 //! | [`store`] | the only place with SQL |
@@ -56,6 +57,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod countermarks;
 pub mod delivery;
 pub mod gateway;
 pub mod health;

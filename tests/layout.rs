@@ -145,6 +145,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("catalogue", &["rules", "store", "passculture"]),
     ("booking", &["rules", "store", "passculture"]),
+    ("countermarks", &["store", "passculture"]),
     ("notices", &["store", "passculture"]),
     ("delivery", &["store", "telemetry"]),
     (
@@ -152,7 +153,21 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["rules", "store", "passculture", "catalogue", "booking", "notices", "delivery", "registry", "telemetry"],
     ),
     ("health", &["store", "passculture", "gateway", "catalogue"]),
-    ("web", &["store", "passculture", "gateway", "catalogue", "booking", "notices", "delivery", "health", "telemetry"]),
+    (
+        "web",
+        &[
+            "store",
+            "passculture",
+            "gateway",
+            "catalogue",
+            "booking",
+            "countermarks",
+            "notices",
+            "delivery",
+            "health",
+            "telemetry",
+        ],
+    ),
 ];
 
 #[test]

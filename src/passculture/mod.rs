@@ -19,6 +19,7 @@ pub mod messages;
 mod pace;
 mod products;
 mod retry;
+mod tokens;
 mod transport;
 mod venues;
 
@@ -37,4 +38,5 @@ pub use products::{
     RefusedItem, UpsertError, UpsertOptions,
 };
 pub use retry::RetryPolicy;
+pub use tokens::{Moved, Shown, Token, TokenBooking, TokenRefusal};
 pub use venues::{Provider, Venue};

@@ -10,6 +10,7 @@
 
 pub mod bookings;
 mod budget;
+pub mod countermarks;
 mod error;
 pub mod events;
 mod lease;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use passerelle_contract::{BoxFuture, Ean};
 
 pub use bookings::BookingStore;
+pub use countermarks::CountermarkStore;
 pub use error::StoreError;
 pub use events::EventStore;
 pub use lease::{Lease, LeaseAnswer, Owner};
@@ -55,11 +57,13 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction. Events, bookings, messages and products have
-/// traits of their own.
+/// The store. Every method is one short transaction. Events, bookings, messages, products and countermarks
+/// have traits of their own.
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
-pub trait Store: EventStore + BookingStore + MessageStore + ProductStore + Send + Sync + std::fmt::Debug {
+pub trait Store:
+    EventStore + BookingStore + MessageStore + ProductStore + CountermarkStore + Send + Sync + std::fmt::Debug
+{
     /// Engine and place without credentials, for messages: `SQLite passerelle.db`.
     fn place(&self) -> String;
     /// A trivial read and, on a writable store, a trivial write: is it there?

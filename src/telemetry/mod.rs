@@ -63,6 +63,10 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
                 "From the first byte of a message to its answer, by kind"
             );
             metrics::describe_counter!(
+                "passerelle_countermarks_total",
+                "Requests about countermarks, by action and result"
+            );
+            metrics::describe_counter!(
                 "passerelle_bookings_settled_total",
                 "Bookings settled, by state before and after"
             );
@@ -127,6 +131,11 @@ pub fn inbound_answered(result: &'static str) {
 pub fn message_answered(kind: &'static str, result: &'static str, time: Duration) {
     metrics::counter!("passerelle_messages_total", "kind" => kind, "result" => result).increment(1);
     metrics::histogram!("passerelle_message_seconds", "kind" => kind).record(time.as_secs_f64());
+}
+
+/// A request about a countermark was answered. `result` is a state or a code.
+pub fn countermark_answered(action: &'static str, result: &'static str) {
+    metrics::counter!("passerelle_countermarks_total", "action" => action, "result" => result).increment(1);
 }
 
 /// A booking was settled one step further.

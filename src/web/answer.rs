@@ -12,6 +12,11 @@ pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> Response
     (status, Json(json!({ "code": code, "message": message }))).into_response()
 }
 
+/// An error that a bookseller may read: [`problem`] with the same in French.
+pub(super) fn problem_in_french(status: StatusCode, code: &str, message: &str, message_fr: &str) -> Response {
+    (status, Json(json!({ "code": code, "message": message, "message_fr": message_fr }))).into_response()
+}
+
 /// The token of `Authorization: Bearer …`.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;

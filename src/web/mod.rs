@@ -2,8 +2,8 @@
 //!
 //! Handlers check who speaks, store, and answer; the work is done by the schedule. A body is durable before its 204.
 //!
-//! Invariant: no handler calls a vendor or pass Culture, except those of signed messages (through the desk, vendors only) and
-//! `GET /api/v1/health?ask=true`, which asks the probes.
+//! Invariant: no handler calls a vendor or pass Culture, except those of signed messages (through the desk, vendors only), of
+//! countermarks (pass Culture only) and `GET /api/v1/health?ask=true`, which asks the probes.
 
 mod admin;
 mod answer;
@@ -13,6 +13,7 @@ mod messages;
 mod openapi;
 mod receivers;
 mod stocks;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ pub fn router(web: Web) -> Router {
         .route("/v2/venue/{venue}/stocks", post(stocks::post).put(stocks::put))
         .route("/vendor/v1/events-feed", get(feed::read))
         .route("/vendor/v1/events-feed/ack", post(feed::acknowledge))
+        .merge(tokens::routes())
         .merge(signed())
         .merge(admin)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })

@@ -96,6 +96,10 @@ pub fn document() -> Value {
             "/passculture/booking": booking,
             "/passculture/cancellation": cancellation,
             "/passculture/notification": notification,
+            "/api/v1/tokens/{token}": super::tokens::described("get", "See whether a countermark can be validated"),
+            "/api/v1/tokens/{token}/use": super::tokens::described("post", "Validate a countermark"),
+            "/api/v1/tokens/{token}/keep": super::tokens::described("post", "Take a validation back"),
+            "/api/v1/tokens/{token}/cancel": super::tokens::described("post", "Cancel the booking of a countermark"),
             "/api/v1/health": { "get": {
                 "summary": "Verdicts of all probes; with ask=true they are asked now",
                 "security": operator,
@@ -115,9 +119,11 @@ pub fn document() -> Value {
         "components": {
             "securitySchemes": {
                 "operator": { "type": "http", "scheme": "bearer", "description": "[server] admin_token" },
+                "software": { "type": "http", "scheme": "bearer", "description": "the `api_token` of a connection whose software is told of bookings" },
                 "connection": { "type": "http", "scheme": "bearer", "description": "the `token` of a stock-push connection" }
             },
             "schemas": {
+                "Countermark": super::tokens::schema(),
                 "Stocks": { "type": "object", "required": ["stocks"], "properties": { "stocks": { "type": "array", "maxItems": 10000, "items": {
                     "type": "object", "required": ["ref", "available", "price"], "properties": {
                         "ref": { "type": "string", "description": "EAN-13 of the bar code" },

@@ -80,6 +80,7 @@ macro_rules! write_under {
 
 // After the macros that they use.
 mod bookings;
+mod countermarks;
 mod events;
 mod messages;
 mod products;
