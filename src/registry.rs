@@ -19,6 +19,7 @@ pub const ADAPTERS: &[Descriptor] = &[
     passerelle_billetweb::DESCRIPTOR,
     passerelle_allocine::DESCRIPTOR,
     passerelle_weezevent::DESCRIPTOR,
+    passerelle_webhook::DESCRIPTOR,
 ];
 
 /// The adapter with this id.
@@ -54,6 +55,7 @@ pub const SIMULATORS: &[(&str, Simulate)] = &[
     ("pretix", |address| Box::pin(pretix(address))),
     ("billetweb", |address| Box::pin(billetweb(address))),
     ("weezevent", |address| Box::pin(weezevent(address))),
+    ("webhook", |address| Box::pin(webhook(address))),
 ];
 
 /// The cinema of the demonstration.
@@ -187,6 +189,21 @@ async fn weezevent(address: SocketAddr) -> std::io::Result<Simulated> {
     );
     // It has two secrets; the other one is the password.
     let secret = Some(("api_key", API_KEY));
+    Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
+}
+
+async fn webhook(address: SocketAddr) -> std::io::Result<Simulated> {
+    use passerelle_webhook::simulator::{SECRET, WebhookSimulator};
+    let simulator = WebhookSimulator::listen(address).await?;
+    let settings = json!({ "mode": "notify", "url": simulator.url() });
+    let hint = format!(
+        "mode = \"notify\", url = \"{}\", and {SECRET} as its secret; or mode = \"synchronous\", booking_url = \"{}\", \
+         cancel_url = \"{}\"; GET /_sim/received tells what it got; {BOOKS}",
+        simulator.url(),
+        simulator.booking_url(),
+        simulator.cancel_url()
+    );
+    let secret = Some(("secret", SECRET));
     Ok(Simulated { address: simulator.address(), hint, settings, secret, _running: Box::new(simulator) })
 }
 

@@ -33,6 +33,10 @@ fn settings(id: &str) -> Value {
             "username": "u", "password": { "file": "token" }, "api_key": { "file": "token" }, "events": ["1"],
             "category": "CONCERT", "music_type": "JAZZ", "booking_contact": "a@b.example",
         }),
+        "webhook" => json!({
+            "mode": "synchronous", "booking_url": "https://theatre.example/book", "cancel_url": "https://theatre.example/free",
+            "secret": { "file": "signing" },
+        }),
         other => panic!("no settings for `{other}` yet"),
     }
 }
@@ -40,12 +44,14 @@ fn settings(id: &str) -> Value {
 fn row(id: &str, title: &str, adapter: &dyn Adapter) -> String {
     let mark = |can: bool| if can { "yes" } else { "–" };
     let simulated = SIMULATORS.iter().any(|(simulated, _)| *simulated == id);
+    // Shows that its software states itself are none that the adapter pulls.
+    let shows = if adapter.states_shows() { "stated" } else { mark(adapter.screenings().is_some()) };
     format!(
-        "| `{id}` | {title} | {} | {} | {} | {} | {} |\n",
+        "| `{id}` | {title} | {} | {} | {shows} | {} | {} | {} |\n",
         mark(adapter.stock().is_some()),
         mark(adapter.push_intake().is_some()),
-        mark(adapter.screenings().is_some()),
         mark(adapter.box_office().is_some()),
+        mark(adapter.notices().is_some()),
         mark(simulated)
     )
 }
@@ -54,8 +60,11 @@ fn row(id: &str, title: &str, adapter: &dyn Adapter) -> String {
 fn the_capability_table_is_what_the_facets_say() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "t").unwrap();
-    let head = "| Adapter | | pulls stock | takes posted stock | screenings | sells seats | simulator |";
-    let mut table = format!("{head}\n|---|---|---|---|---|---|---|\n");
+    let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    std::fs::write(folder.path().join("signing"), secret).unwrap();
+    let head =
+        "| Adapter | | pulls stock | takes posted stock | screenings | sells seats | told of bookings | simulator |";
+    let mut table = format!("{head}\n|---|---|---|---|---|---|---|---|\n");
     for descriptor in ADAPTERS {
         let context = Context { base_dir: folder.path().into(), ..Context::default() };
         let adapter = (descriptor.connect)(&settings(descriptor.id), context).unwrap();

@@ -11,6 +11,13 @@ use super::order::StoredOrder;
 use crate::store::bookings::{BookingRow, BookingState, TicketRow, TicketState};
 use crate::store::messages::{Condition, NewMessage};
 
+/// Sequence of what is told first of a booking.
+const FIRST: u32 = 1;
+/// The least sequence of what follows one other thing.
+const AFTER_ONE: u32 = 2;
+/// The least sequence of what follows two.
+const AFTER_TWO: u32 = 3;
+
 /// Tells one connection's software.
 #[derive(Clone, Debug)]
 pub(super) struct Telling {
@@ -48,7 +55,7 @@ impl Telling {
                 holder: self.holder.clone(),
                 answer_before: None,
             };
-            return vec![self.message(next, &order, Kind::Created, data(&told), Condition::First)];
+            return vec![self.message(next, &order, Kind::Created, data(&told), (Condition::First, FIRST))];
         }
         if self.told_of_lost_sales && calling && next.state == BookingState::Released {
             let told = CancelledData {
@@ -57,7 +64,7 @@ impl Telling {
                 reason: Reason::Compensation,
                 remaining_barcodes: Vec::new(),
             };
-            return vec![self.message(next, &order, Kind::Cancelled, data(&told), Condition::Always)];
+            return vec![self.message(next, &order, Kind::Cancelled, data(&told), (Condition::Always, AFTER_ONE))];
         }
         Vec::new()
     }
@@ -83,8 +90,10 @@ impl Telling {
         let remaining = tickets.iter().filter(|ticket| is_good(ticket)).map(|ticket| ticket.barcode.clone()).collect();
         let told =
             CancelledData { booking_id: booking_id(row), barcodes, reason: reason(row), remaining_barcodes: remaining };
-        let condition = if self.hears_everything() { Condition::Known } else { Condition::Always };
-        vec![self.message(row, &order, Kind::Cancelled, data(&told), condition)]
+        // A vendor that is asked hears of a sale and of its end in calls that count as the first and the second.
+        let place =
+            if self.hears_everything() { (Condition::Known, AFTER_ONE) } else { (Condition::Always, AFTER_TWO) };
+        vec![self.message(row, &order, Kind::Cancelled, data(&told), place)]
     }
 
     fn message(
@@ -93,7 +102,7 @@ impl Telling {
         order: &StoredOrder,
         kind: Kind,
         data: String,
-        condition: Condition,
+        (condition, least_sequence): (Condition, u32),
     ) -> NewMessage {
         NewMessage {
             connection: row.connection.clone(),
@@ -103,7 +112,7 @@ impl Telling {
             at: row.moved_at,
             data,
             write: document,
-            least_sequence: if kind == Kind::Cancelled { 2 } else { 1 },
+            least_sequence,
             condition,
             is_sent: self.terms.is_sent_to,
             starts_at: Some(order.starts_at),

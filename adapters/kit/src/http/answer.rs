@@ -165,6 +165,41 @@ impl Download {
     }
 }
 
+/// Longest wait for the end of a body that nobody reads: only a connection that can be used again is gained.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// The answer without its body, of which at most `most` bytes are read and dropped; no fault of it counts. Only a body that
+/// ends in time leaves its connection to be used again.
+pub(super) async fn drain(
+    mut response: reqwest::Response,
+    operation: &'static str,
+    most: u64,
+    deadline: Instant,
+    started: Instant,
+) -> Answer {
+    let until = deadline.min(Instant::now() + DRAIN_TIME);
+    let mut read = 0;
+    while read < most {
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(piece))) => read += piece.len() as u64,
+            Ok(Ok(None) | Err(_)) | Err(_) => break,
+        }
+        // A body that is always ready never gives the clock a chance.
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Answer {
+        status: response.status().as_u16(),
+        headers: std::mem::take(response.headers_mut()),
+        url: response.url().clone(),
+        body: Vec::new(),
+        elapsed: started.elapsed(),
+        operation,
+        verb: "GET",
+    }
+}
+
 /// An answer that was read.
 #[derive(Clone)]
 pub struct Answer {

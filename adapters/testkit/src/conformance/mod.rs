@@ -74,6 +74,17 @@ pub trait Harness: Send + Sync {
         true
     }
 
+    /// Why a sale may be sent once more when nobody knows what became of it: the vendor knows it again, by an id that its contract
+    /// has for this. The journal is written before the repetition too.
+    fn repeats_a_sale_because(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Why the vendor cannot be asked for places left, so that the adapter only knows what it was last told, if anything.
+    fn cannot_ask_for_places_because(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Why a whole pass is one call, so that it cannot break off between two.
     fn one_call_because(&self) -> Option<&'static str> {
         None

@@ -85,7 +85,8 @@ async fn judge(stage: &Stage, order: &Order, attempt: &Attempt, fault: &Fault) -
 
 pub(in super::super) async fn a_sale_that_may_have_arrived_is_not_sent_again(harness: &dyn Harness) -> Outcome {
     let Some(steps) = Steps::cold(harness).await? else { return Ok(()) };
-    let mut cases: Vec<(Fault, usize)> = doubts().into_iter().map(|fault| (fault, 1)).collect();
+    let most = if harness.repeats_a_sale_because().is_some() { 2 } else { 1 };
+    let mut cases: Vec<(Fault, usize)> = doubts().into_iter().map(|fault| (fault, most)).collect();
     // Who is told to sign in again has sold nothing, and may ask once more.
     cases.push((Fault::Status(401), 2));
     let sendings = cases.into_iter().map(|(fault, most)| one_sending(harness, &steps, fault, most));

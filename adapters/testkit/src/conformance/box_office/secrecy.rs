@@ -55,7 +55,9 @@ async fn one_look(harness: &dyn Harness, fault: Option<&Fault>, call: usize, ove
         stage.simulator()?.faults().always(Fault::Status(500));
         for outcome in stage.cancel(&sale.tickets).await? {
             shown += &match &outcome {
-                CancelOutcome::NotAttempted(error) | CancelOutcome::Unknown(error) => everything(error),
+                CancelOutcome::NotAttempted(error) | CancelOutcome::Unknown(error) | CancelOutcome::ToBeTold(error) => {
+                    everything(error)
+                }
                 other => format!("{other:?}"),
             };
         }
