@@ -22,8 +22,10 @@ use crate::telemetry;
 const AT_ONCE: usize = 4;
 /// Messages of one endpoint claimed at once; the first failure gives the rest back.
 const CLAIMED_AT_ONCE: u32 = 32;
-/// A claim runs out after this, should its process die.
-const LEASE: Duration = Duration::from_secs(60);
+/// A claim runs out after this, should its process die: [`LONGEST_SENDING`] and one attempt.
+const LEASE: Duration = Duration::from_secs(30);
+/// What was claimed and is not begun by then is given back: a slow endpoint must not outlast its claim.
+const LONGEST_SENDING: Duration = Duration::from_secs(8);
 /// An attempt that does not end by itself is ended.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(20);
 /// Endpoints served at once in one process: one that hangs holds its place only.
@@ -141,9 +143,11 @@ impl Worker {
     ) -> Result<EndpointRow, StoreError> {
         let Some(sink) = adapter.notices() else { return Ok(endpoint.clone()) };
         let troubled = AtomicBool::new(false);
+        let until = Instant::now() + LONGEST_SENDING;
         let results: Vec<(MessageRow, Option<Attempt>)> = futures_util::stream::iter(claimed)
             .map(|message| async {
-                if troubled.load(Ordering::Relaxed) || policy::is_useless(&message, (self.now)()) {
+                let enough = troubled.load(Ordering::Relaxed) || Instant::now() > until;
+                if enough || policy::is_useless(&message, (self.now)()) {
                     return (message, None);
                 }
                 let attempt = self.send(&message, sink).await;

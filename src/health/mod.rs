@@ -4,6 +4,7 @@
 //! answer becomes a [`Verdict`] with evidence and the one action that repairs it; the store remembers since when it stands.
 
 mod chains;
+mod messages;
 mod north;
 
 use std::sync::Arc;
@@ -98,7 +99,14 @@ pub async fn check_connection(
             evidence: problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             remedy: "correct these settings in the configuration and apply it".to_owned(),
         }),
-        Ok(adapter) => answers.extend(ask_vendor(&adapter).await),
+        Ok(adapter) => {
+            answers.extend(ask_vendor(&adapter).await);
+            if let Some(sink) = adapter.notices() {
+                let all = gateway.store.endpoints().await?;
+                let counts = all.iter().find(|counts| counts.endpoint.connection == connection.id);
+                answers.push(messages::judge(&connection.id, sink.terms(), counts, (gateway.now)()));
+            }
+        }
     }
     let state = gateway.store.state(&connection.id).await?;
     let held = gateway.store.held(&connection.id).await?;

@@ -143,7 +143,7 @@ impl MessageStore for Engine {
     fn reopen_endpoint<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
         write!(self, c => async {
             let found = reopen(c, connection).await?;
-            sqlx::query("UPDATE message SET due_at = $2 WHERE connection = $1 AND due_at > $2")
+            sqlx::query("UPDATE message SET due_at = $2, leased_until = 0 WHERE connection = $1 AND due_at IS NOT NULL")
                 .bind(connection)
                 .bind(now)
                 .execute(c)

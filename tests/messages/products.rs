@@ -1,0 +1,146 @@
+//! Bookings of books: notified once, found by asking, told in order.
+
+use passerelle::sandbox::message::sign_message;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::SQLITE;
+use super::receiver::Receiver;
+use super::shop::ean;
+use super::stage::{API_TOKEN, HMAC, SECRET, Server, Stage, VENUE, answer, stock, told_at, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bookshops_software_hears_of_each_booking_and_of_its_end() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    // Beside the connection that reads the shop's stock, at the same venue.
+    stage.configure(SQLITE, &(stock() + &told_at("software", VENUE, &software.url(), "")));
+    std::fs::write(stage.folder.path().join("stock.csv"), format!("EAN13;PV TTC;Stock\n{};7,90;5\n", ean(0))).unwrap();
+    let server = stage.serve().await;
+    until("the offer", || stage.sandbox.offer_by_ean(535, &ean(0)).is_some()).await;
+    let offer = stage.sandbox.offer_by_ean(535, &ean(0)).unwrap().offer_id;
+    let booking = stage.book(0, offer);
+    until("the booking", || software.calls().len() == 1).await;
+    assert!(stage.sandbox.cancel(booking.id));
+    until("the cancellation", || software.calls().len() == 2).await;
+    let other = stage.book(1, offer);
+    until("the other booking", || software.calls().len() == 3).await;
+
+    let calls = software.calls();
+    assert!(calls.iter().all(|call| call.verified && !call.replay), "{calls:#?}");
+    let (made, over) = (calls[0].document(), calls[1].document());
+    assert_eq!((&made["type"], &made["sequence"]), (&json!("booking.created"), &json!(1)));
+    assert_eq!((&over["type"], &over["sequence"]), (&json!("booking.cancelled"), &json!(2)));
+    assert_eq!(made["data"]["stock_id"], ean(0));
+    assert_eq!((&made["data"]["quantity"], &made["data"]["unit_price_cents"]), (&json!(1), &json!(790)));
+    assert_eq!(made["data"]["holder"], Value::Null);
+    assert_eq!(made["data"]["booking_id"], over["data"]["booking_id"]);
+    assert_ne!(made["data"]["booking_id"], calls[2].document()["data"]["booking_id"]);
+    for private in ["example.org", "Prenom", "2008-01-01", other.token.as_str()] {
+        assert!(!calls.iter().any(|call| call.body.contains(private)), "{private}");
+        assert!(!stage.log().contains(private), "{private} was logged");
+    }
+
+    // Fetched at the counter: nobody notifies of that, asking finds it.
+    let path = format!("{}/api/v1/tokens/{}/use", server.base, other.token);
+    let (status, told) = answer(stage.client.request(Method::POST, path).bearer_auth(API_TOKEN)).await;
+    assert_eq!(status, 200, "{told}");
+    let settled = stage.run(&["bookings", "settle", "--now"]);
+    assert_eq!(settled.code, 0, "{settled:#?}");
+    until("that it was fetched", || software.calls().len() == 4).await;
+    assert_eq!(software.calls()[3].document()["type"], "booking.used");
+    // Asking again tells nothing again.
+    let again = stage.run(&["bookings", "settle", "--now"]);
+    assert!(again.lines.iter().all(|line| line["event"] != "reconciled"), "{again:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_notified_is_found_by_asking() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let offer = stage.sell(VENUE, 0).await;
+    let server = stage.serve().await;
+    let first = stage.book(0, offer);
+    until("the booking", || software.calls().len() == 1).await;
+    // The gateway is down: pass Culture notifies once and forgets.
+    drop(server);
+    assert!(stage.sandbox.cancel(first.id));
+    stage.book(1, offer);
+    stage.sandbox.settled().await;
+    let _server = stage.serve().await;
+    let settled = stage.run(&["bookings", "settle", "--now"]);
+    let moves: Vec<(&str, &str)> = settled
+        .lines
+        .iter()
+        .filter(|line| line["event"] == "reconciled")
+        .map(|line| (line["from"].as_str().unwrap(), line["to"].as_str().unwrap()))
+        .collect();
+    assert_eq!(moves, [("open", "cancelled"), ("unknown", "open")], "{settled:#?}");
+    until("both", || software.calls().len() == 3).await;
+    let calls = software.calls();
+    let of = |kind: &str| calls.iter().find(|call| call.kind() == kind && call.id != calls[0].id).unwrap().document();
+    assert_eq!(of("booking.cancelled")["data"]["booking_id"], calls[0].document()["data"]["booking_id"]);
+    assert_eq!(of("booking.created")["data"]["stock_id"], ean(0));
+}
+
+/// A notification as pass Culture signs it.
+async fn notify(stage: &Stage, server: &Server, person: u32, action: &str) -> u16 {
+    let text = |value: &str| Value::from(value);
+    let fields: Vec<(&str, Value)> = vec![
+        ("booking_confirmation_date", Value::Null),
+        ("booking_creation_date", text("2031-03-12T18:05:09.123456")),
+        ("booking_quantity", json!(1)),
+        ("offer_ean", text(&ean(3))),
+        ("offer_id", json!(4_213)),
+        ("offer_id_at_provider", Value::Null),
+        ("offer_name", text("Le Phare")),
+        ("offer_price", json!(799)),
+        ("price_category_id", Value::Null),
+        ("price_category_id_at_provider", Value::Null),
+        ("price_category_label", Value::Null),
+        ("stock_id", json!(9_001)),
+        ("stock_id_at_provider", Value::Null),
+        ("user_birth_date", text("2008-01-01")),
+        ("user_email", text(&format!("{person}@example.com"))),
+        ("user_first_name", text("Prenom")),
+        ("user_last_name", text("Nom")),
+        ("user_phone", Value::Null),
+        ("venue_address", Value::Null),
+        ("venue_department_code", Value::Null),
+        ("venue_id", json!(VENUE)),
+        ("venue_name", text("Lieu")),
+        ("action", text(action)),
+    ];
+    let message = sign_message(HMAC, &fields);
+    let request = stage
+        .client
+        .post(format!("{}/passculture/notification", server.base))
+        .header("content-type", "application/json")
+        .header("passculture-signature", message.signature)
+        .body(message.wire);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notifications_that_come_twice_or_in_the_wrong_order_do_no_harm() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    let personal = "personal_data = [\"first_name\"]\ndpa_signed_at = \"2026-01-15\"";
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), personal));
+    let server = stage.serve().await;
+    // The end comes before the beginning, and each comes twice.
+    for action in ["CANCEL", "CANCEL", "BOOK", "BOOK"] {
+        assert_eq!(notify(&stage, &server, 1, action).await, 204);
+    }
+    for action in ["BOOK", "BOOK", "CANCEL", "CANCEL"] {
+        assert_eq!(notify(&stage, &server, 2, action).await, 204);
+    }
+    until("three messages", || software.calls().len() >= 3).await;
+    let told: Vec<(String, Value)> =
+        software.calls().iter().map(|call| (call.kind(), call.document()["sequence"].clone())).collect();
+    let expected = [("booking.cancelled", 2), ("booking.created", 1), ("booking.cancelled", 2)];
+    assert_eq!(told, expected.map(|(kind, sequence)| (kind.to_owned(), json!(sequence))));
+    let made = software.calls()[1].document();
+    assert_eq!(made["data"]["holder"], json!({ "first_name": "Prenom" }), "and nothing else of the person");
+}
