@@ -61,7 +61,7 @@ pub(super) fn judge(connection: &str, terms: &NoticeTerms, counts: Option<&Endpo
         );
         return answer(Verdict::Degraded, evidence, remedy);
     }
-    let last = endpoint.last_success_at.map_or_else(|| "never".to_owned(), |at| ago(at, now));
+    let last = endpoint.last_success_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now)));
     answer(Verdict::Healthy, format!("the last one was taken {last}; {waiting} wait"), String::new())
 }
 
