@@ -11,6 +11,7 @@
 //! | [`gateway`] | what every command works with, opened once; the schedule of a server |
 //! | [`catalogue`] | the river from vendors to pass Culture: read → plan → guard → push → verify |
 //! | [`booking`] | the river from pass Culture to vendors: message → intent → vendor → answer → settle |
+//! | [`allotment`] | tickets for vendors without a box office: what they state, what they import, what is issued |
 //! | [`notices`] | bookings of products: notified once, compared with pass Culture's listing, told to venues' software |
 //! | [`delivery`] | messages to venues' software, sent until they are delivered or dead |
 //! | [`countermarks`] | a bookseller redeems a countermark: look → decide → intent → pass Culture → outcome |
@@ -52,6 +53,7 @@
 //! 6. [`booking::Desk::settle`] comes back to everything that has something left to do: a lost sale is looked for, a late one is
 //!    freed, a sold one is found in pass Culture's own listing two minutes later, or its seats are freed.
 
+pub mod allotment;
 pub mod booking;
 pub mod catalogue;
 pub mod cli;

@@ -295,25 +295,57 @@ fn meant(mut found: Vec<StoredBooking>, connection: Option<&str>, barcodes: &[St
     let of = |connection: &str| found.iter().filter(|booking| booking.row.connection == connection).count();
     if let Some(named) = connection.filter(|named| of(named) > 0) {
         found.retain(|booking| booking.row.connection == named);
-        return Some(found);
+        return Some(of_two_holders(found, barcodes));
     }
     let several = |found: &[StoredBooking]| {
         found.first().is_some_and(|first| found.iter().any(|other| other.row.connection != first.row.connection))
     };
     if !several(&found) {
-        return Some(found);
+        return Some(of_two_holders(found, barcodes));
     }
     let holds = |booking: &StoredBooking| {
         let asked = booking.tickets.iter().filter(|ticket| barcodes.contains(&ticket.barcode));
         asked.clone().any(|ticket| ticket.state != TicketState::Void)
     };
     if found.iter().any(holds) {
-        found.retain(holds);
-        return (!several(&found)).then_some(found);
+        // A former holder of a pool's barcode holds nothing any more, and is asked about all the same.
+        let holders: Vec<String> =
+            found.iter().filter(|booking| holds(booking)).map(|booking| booking.row.connection.clone()).collect();
+        found.retain(|booking| holders.contains(&booking.row.connection));
+        return (!several(&found)).then(|| of_two_holders(found, barcodes));
     }
     // All of them are void: the answer is the same for each, and is most likely asked for the last one.
     let last = found.into_iter().max_by_key(|booking| booking.row.moved_at);
     Some(last.into_iter().collect())
+}
+
+/// A pool's barcode is issued again once its holder gave it back, so that one connection may have two bookings with it. While
+/// nobody has seen in pass Culture's listing that the former one is cancelled there, a cancellation repeats the one that it got:
+/// it is answered for that one and the present holder keeps the ticket. Should it have been the present holder's after all, the
+/// comparison with the listing finds that and frees the seat; a ticket that was voided for another's sake could not be given back.
+fn of_two_holders(mut found: Vec<StoredBooking>, barcodes: &[String]) -> Vec<StoredBooking> {
+    for barcode in barcodes {
+        let has = |booking: &StoredBooking| booking.tickets.iter().any(|ticket| ticket.barcode == *barcode);
+        let is_void = |booking: &StoredBooking| {
+            booking.tickets.iter().all(|ticket| ticket.barcode != *barcode || ticket.state == TicketState::Void)
+        };
+        if found.iter().filter(|booking| has(booking)).count() < 2 {
+            continue;
+        }
+        let unsettled = found.iter().filter(|booking| has(booking) && is_void(booking) && !is_settled(&booking.row));
+        let present =
+            || found.iter().filter(|booking| has(booking)).max_by_key(|one| (!is_void(one), one.row.created_at));
+        let one = unsettled.min_by_key(|booking| booking.row.created_at).or_else(present);
+        let Some(reference) = one.map(|booking| booking.row.reference.clone()) else { continue };
+        found.retain(|booking| !has(booking) || booking.row.reference == reference);
+    }
+    found
+}
+
+/// Is it over at pass Culture too, as far as its listing told?
+fn is_settled(row: &BookingRow) -> bool {
+    let over = matches!(row.state, BookingState::Cancelled | BookingState::Released | BookingState::Refused);
+    over && row.due_at.is_none() && !row.needs_human
 }
 
 /// Is nothing held any more?
@@ -322,4 +354,129 @@ pub(super) fn all_void(outcomes: &[CancelOutcome]) -> bool {
         && outcomes.iter().all(|outcome| {
             matches!(outcome, CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled | CancelOutcome::NotFound)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::Owner;
+
+    fn booking(reference: &str, state: BookingState, tickets: &[(&str, TicketState)]) -> StoredBooking {
+        let ticket = |(place, (barcode, state)): (u32, &(&str, TicketState))| TicketRow {
+            barcode: (*barcode).to_owned(),
+            place,
+            booking: reference.to_owned(),
+            seat: None,
+            vendor: "{}".to_owned(),
+            state: *state,
+        };
+        let row = BookingRow {
+            reference: reference.to_owned(),
+            connection: "hall".to_owned(),
+            account: "default".to_owned(),
+            fingerprint: reference.to_owned(),
+            wish: String::new(),
+            stock_id: 1,
+            offer_id: 1,
+            quantity: 1,
+            order: "{}".to_owned(),
+            state,
+            trace: None,
+            remaining: None,
+            reason: None,
+            needs_human: false,
+            confirmed: false,
+            owner: Owner::current("test"),
+            due_at: None,
+            attempts: 0,
+            created_at: 1,
+            moved_at: 1,
+            version: 1,
+        };
+        StoredBooking { row, tickets: (0..).zip(tickets).map(ticket).collect() }
+    }
+
+    fn former(state: BookingState, due: bool, needs_human: bool) -> StoredBooking {
+        let mut one = booking("former", state, &[("X", TicketState::Void)]);
+        one.row.due_at = due.then_some(9);
+        one.row.needs_human = needs_human;
+        one
+    }
+
+    fn present() -> StoredBooking {
+        let mut one = booking("present", BookingState::Booked, &[("X", TicketState::Live)]);
+        one.row.created_at = 2;
+        one
+    }
+
+    fn told(found: Vec<StoredBooking>, connection: Option<&str>, barcodes: &[&str]) -> Option<Vec<String>> {
+        let barcodes: Vec<String> = barcodes.iter().map(|barcode| (*barcode).to_owned()).collect();
+        let meant = meant(found, connection, &barcodes)?;
+        Some(meant.into_iter().map(|booking| booking.row.reference).collect())
+    }
+
+    #[test]
+    fn a_repeated_cancellation_is_the_former_holders_until_pass_culture_confirmed_it() {
+        use BookingState::{Booked, Cancelled, Refused, Released, Releasing};
+        for (state, due, needs_human, meant) in [
+            (Cancelled, true, false, "former"),
+            (Cancelled, false, true, "former"),
+            (Released, true, false, "former"),
+            (Releasing, true, false, "former"),
+            (Releasing, false, false, "former"),
+            (Booked, true, false, "former"),
+            (Cancelled, false, false, "present"),
+            (Released, false, false, "present"),
+            (Refused, false, false, "present"),
+        ] {
+            for connection in [None, Some("hall"), Some("elsewhere")] {
+                let found = vec![former(state, due, needs_human), present()];
+                let meant = Some(vec![meant.to_owned()]);
+                assert_eq!(told(found, connection, &["X"]), meant, "{state:?} {due} {needs_human} {connection:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_cinemas_ticket_is_still_told_apart() {
+        let elsewhere = |state| {
+            let mut one = booking("elsewhere", BookingState::Booked, &[("X", state)]);
+            one.row.connection = "other".to_owned();
+            one
+        };
+        let all = |state| vec![former(BookingState::Cancelled, true, false), present(), elsewhere(state)];
+        assert_eq!(told(all(TicketState::Live), None, &["X"]), None, "two cinemas hold it");
+        assert_eq!(told(all(TicketState::Live), Some("other"), &["X"]), Some(vec!["elsewhere".to_owned()]));
+        assert_eq!(told(all(TicketState::Void), None, &["X"]), Some(vec!["former".to_owned()]));
+    }
+
+    #[test]
+    fn both_seats_of_a_duo_are_decided_each_for_itself() {
+        let mut duo = former(BookingState::Cancelled, true, false);
+        duo.tickets =
+            booking("former", BookingState::Cancelled, &[("X", TicketState::Void), ("Y", TicketState::Void)]).tickets;
+        let other = booking("other", BookingState::Booked, &[("Y", TicketState::Live)]);
+        assert_eq!(
+            told(vec![duo.clone(), present(), other.clone()], None, &["X", "Y"]),
+            Some(vec!["former".to_owned()])
+        );
+        duo.row.due_at = None;
+        let both = Some(vec!["present".to_owned(), "other".to_owned()]);
+        assert_eq!(told(vec![duo, present(), other], None, &["X", "Y"]), both);
+    }
+
+    proptest! {
+        #[test]
+        fn a_next_holder_is_never_touched_while_the_former_one_is_open(
+            state in 0_usize..9, due in any::<bool>(), needs_human in any::<bool>(), first in any::<bool>(),
+        ) {
+            let former = former(BookingState::ALL[state], due, needs_human);
+            let settled = is_settled(&former.row);
+            let found = if first { vec![former, present()] } else { vec![present(), former] };
+            let meant = told(found, None, &["X"]).unwrap();
+            prop_assert_eq!(meant, [if settled { "present" } else { "former" }]);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 mod adapters;
 mod apply;
+mod barcodes;
 mod bookings;
 mod check;
 mod connections;
@@ -85,6 +86,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bookings: list, show, settle what is open, release tickets.
     Bookings(bookings::Bookings),
+    /// Barcodes that a venue set aside: import, list, withdraw.
+    Barcodes(barcodes::Barcodes),
     /// Messages to venues' software: list, show, send again.
     Messages(messages::Messages),
     /// Rows that stayed behind.
@@ -126,6 +129,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Command::Check(command) => command.run(&context).await,
         Command::Serve(command) => command.run(&context).await,
         Command::Bookings(command) => command.run(&context).await,
+        Command::Barcodes(command) => command.run(&context).await,
         Command::Messages(command) => command.run(&context).await,
         Command::Quarantine(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,

@@ -8,7 +8,7 @@ use super::progress::Bar;
 use super::{CliContext, CliError, FAILED};
 use crate::catalogue::PassError;
 use crate::catalogue::pass::{Failure, Options, Report, Run};
-use crate::gateway::{Gateway, OpenError, adapter};
+use crate::gateway::{Gateway, OpenError};
 use crate::store::Lease;
 
 /// How long a command waits for another worker to finish with a connection.
@@ -103,7 +103,7 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
     let result = match work {
         Work::Plan => {
             let connection = gateway.connection(id).await?;
-            let adapter = adapter(&connection).map_err(CliError::Configuration)?;
+            let adapter = gateway.adapter(&connection).map_err(CliError::Configuration)?;
             gateway.reader(&connection, adapter.as_ref(), &bar).plan().await.map_err(Box::<Failure>::from)
         }
         Work::Sync(_) | Work::Push => {
@@ -141,7 +141,7 @@ async fn under_lease(
     if connection.paused {
         return Err(OpenError::Paused(id.clone()).into());
     }
-    let adapter = adapter(&connection).map_err(CliError::Configuration)?;
+    let adapter = gateway.adapter(&connection).map_err(CliError::Configuration)?;
     let client = gateway.client(&connection.account)?;
     let run = Run { reader: gateway.reader(&connection, adapter.as_ref(), bar), client: &client, now: gateway.now };
     until_interrupted(&run, lease, work)

@@ -11,6 +11,7 @@ use passerelle_contract::{Adapter, BoxFuture};
 use passerelle_kit::secret::Secret;
 
 use super::{Gateway, adapter};
+use crate::allotment;
 use crate::booking::{Desk, House};
 use crate::config::Problem;
 use crate::notices::{Reconciler, Venues};
@@ -72,7 +73,7 @@ impl Gateway {
         if let Some(known) = made.get(&connection.id).filter(same) {
             return Ok(Arc::clone(&known.adapter));
         }
-        let adapter = adapter(connection)?;
+        let adapter = allotment::serve(adapter(connection)?, &connection.id, &self.store, self.now);
         let entry = Made { record: connection.clone(), since: Instant::now(), adapter: Arc::clone(&adapter) };
         made.insert(connection.id.clone(), entry);
         Ok(adapter)

@@ -3,8 +3,8 @@
 //! No personal data: a person is two fingerprints. Rows move by compare-and-swap, never under a lease: any node may answer
 //! any message, and whoever moves a row first has moved it.
 //!
-//! Invariants: a fingerprint has one row; a barcode belongs to one booking of a connection for ever; a ticket is never
-//! forgotten.
+//! Invariants: a fingerprint has one row; a barcode belongs to one booking of a connection, for ever unless it is a pool's
+//! ([`super::allotments`]) and was given back; a ticket is never forgotten.
 
 use passerelle_contract::{BoxFuture, Quantity};
 
@@ -284,7 +284,8 @@ pub trait BookingStore: Send + Sync {
     /// Attempts of one person's wish in [`BookingState::Releasing`], newest first; at most [`MAX_ORPHANS`].
     fn orphans_of<'a>(&'a self, wish: &'a str) -> BoxFuture<'a, Result<Vec<StoredBooking>, StoreError>>;
 
-    /// The bookings that hold these barcodes for an account, each once; several connections may have the same.
+    /// The bookings that hold these barcodes for an account, each once, the oldest first; several connections may have the same,
+    /// and a barcode of a pool ([`super::allotments`]) may have a former holder besides the present one.
     fn bookings_by_barcodes<'a>(
         &'a self,
         account: &'a str,

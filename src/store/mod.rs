@@ -8,6 +8,7 @@
 //! no longer the newest ([`StoreError::Fenced`]); no transaction is ever open while anything but the database is called;
 //! time comes in as an argument (milliseconds since 1970, UTC), never from the database's clock.
 
+pub mod allotments;
 pub mod bookings;
 mod budget;
 pub mod countermarks;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use passerelle_contract::{BoxFuture, Ean};
 
+pub use allotments::AllotmentStore;
 pub use bookings::BookingStore;
 pub use countermarks::CountermarkStore;
 pub use error::StoreError;
@@ -57,12 +59,20 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction. Events, bookings, messages, products and countermarks
+/// The store. Every method is one short transaction. Events, bookings, messages, products, countermarks and allotments
 /// have traits of their own.
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
 pub trait Store:
-    EventStore + BookingStore + MessageStore + ProductStore + CountermarkStore + Send + Sync + std::fmt::Debug
+    EventStore
+    + BookingStore
+    + AllotmentStore
+    + MessageStore
+    + ProductStore
+    + CountermarkStore
+    + Send
+    + Sync
+    + std::fmt::Debug
 {
     /// Engine and place without credentials, for messages: `SQLite passerelle.db`.
     fn place(&self) -> String;

@@ -14,6 +14,7 @@ mod openapi;
 mod receivers;
 mod stocks;
 mod tokens;
+mod vendor;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub struct Web {
     admin_token: Option<Secret>,
     intakes: stocks::Intakes,
     receivers: receivers::Receivers,
+    vendors: vendor::Limits,
     intake: Intake,
 }
 
@@ -57,7 +59,7 @@ impl Web {
     pub fn new(gateway: Arc<Gateway>, desk: Desk, admin_token: Option<Secret>) -> Self {
         let intake = Intake::new(Arc::clone(&gateway.store));
         let (intakes, receivers) = (stocks::Intakes::default(), receivers::Receivers);
-        Self { gateway, desk, admin_token, intakes, receivers, intake }
+        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors: vendor::Limits::default() }
     }
 }
 
@@ -87,6 +89,7 @@ pub fn router(web: Web) -> Router {
         .route("/vendor/v1/events-feed/ack", post(feed::acknowledge))
         .merge(tokens::routes())
         .merge(signed())
+        .merge(vendor::routes())
         .merge(admin)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })
         .layer(CatchPanicLayer::new())

@@ -5,6 +5,12 @@ use serde_json::{Value, json};
 /// The OpenAPI 3.1 document served at `/api/v1/openapi.json`.
 #[must_use]
 pub fn document() -> Value {
+    let mut document = written();
+    super::vendor::describe(&mut document);
+    document
+}
+
+fn written() -> Value {
     let id = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
     let venue = json!({
         "name": "venue", "in": "path", "required": true, "schema": { "type": "string" },

@@ -137,8 +137,9 @@ pub fn is_word(text: &str) -> bool {
     (1..=LONGEST_WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Something before, and a domain after one `@`; pass Culture judges the rest.
-fn is_email(text: &str) -> bool {
+/// Something before, and a domain after one `@`; pass Culture judges the rest. At most 120 characters.
+#[must_use]
+pub fn is_email(text: &str) -> bool {
     let halves = text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && is_domain(domain));
     halves && text.len() <= LONGEST_CONTACT && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

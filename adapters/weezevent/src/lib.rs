@@ -3,7 +3,8 @@
 //! How a pass goes: `client` signs in once and makes each call, `source` asks for events, tariffs and dates, `facts` turns them into
 //! screenings. `wire` has the vendor's shapes.
 //!
-//! Invariants: the vendor's API sells nothing, so there is no box office; no list of participants is ever asked for.
+//! Invariants: the vendor's API sells nothing, so there is no box office, and the gateway issues imported barcodes where the venue
+//! wants that; no list of participants is ever asked for.
 
 mod client;
 mod facts;
@@ -16,8 +17,8 @@ mod wire;
 use std::sync::Arc;
 
 use passerelle_contract::{
-    Adapter, AdapterError, Context, Descriptor, EventKind, Evidence, Limits, Probe, ProbeKind, Screening, Sector,
-    SettingsError, Source,
+    Adapter, AdapterError, Context, Descriptor, EventKind, Evidence, Issue, Limits, Probe, ProbeKind, Screening,
+    Sector, SettingsError, Source,
 };
 use passerelle_kit::records::record;
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     id: "weezevent",
     title: "Weezevent listings",
     sector: Sector::Ticketing,
-    summary: "Events of an organiser as Weezevent lists them; tickets are checked by hand.",
+    summary: "Events of an organiser as Weezevent lists them; tickets are checked by hand, or are barcodes that the venue imports.",
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // Use is watched, and a key can be banned.
     limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 900 },
@@ -53,6 +54,10 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
 impl Adapter for Organiser {
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         Some(&self.shows)
+    }
+
+    fn issues(&self) -> Option<Issue> {
+        self.weezevent.settings().barcode_pool.then_some(Issue::Imported)
     }
 
     fn duo(&self) -> bool {

@@ -52,6 +52,10 @@ pub(crate) struct Settings {
     /// own counts stand.
     #[schemars(range(min = 1, max = 20000))]
     quantity: Option<u32>,
+    /// Does the gateway give out barcodes that the venue imported, one for each seat? Their number is then that of the places, and
+    /// `quantity` is left out.
+    #[serde(default)]
+    barcode_pool: bool,
     /// May a beneficiary book two seats at once?
     #[serde(default = "yes")]
     duo: bool,
@@ -78,6 +82,7 @@ pub(crate) struct Checked {
     pub(crate) events: Vec<String>,
     pub(crate) kind: EventKind,
     pub(crate) quantity: Option<u32>,
+    pub(crate) barcode_pool: bool,
     pub(crate) duo: bool,
     pub(crate) timeout: Duration,
 }
@@ -95,6 +100,11 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     let events = checks.event_numbers("events", settings.events, MOST_EVENTS);
     let kind = checks.event_kind(settings.category, settings.show_type, settings.music_type, settings.booking_contact);
     checks.number("quantity", settings.quantity.unwrap_or(1), 1..=MOST_PLACES);
+    checks.ensure(
+        !(settings.barcode_pool && settings.quantity.is_some()),
+        "quantity",
+        "leave it out with barcode_pool: as many places are given away as barcodes were imported",
+    );
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
     let password = checks.secret("password", &settings.password);
     let api_key = checks.secret("api_key", &settings.api_key);
@@ -107,6 +117,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         events,
         kind,
         quantity: settings.quantity,
+        barcode_pool: settings.barcode_pool,
         duo: settings.duo,
         timeout,
     })

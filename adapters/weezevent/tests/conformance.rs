@@ -51,6 +51,7 @@ impl Harness for Weezevent {
             (json!({ "booking_contact": "halle" }), "booking_contact"),
             (json!({ "quantity": 0 }), "quantity"),
             (json!({ "quantity": 20_001 }), "quantity"),
+            (json!({ "quantity": 20, "barcode_pool": true }), "quantity"),
             (json!({ "timeout_seconds": 61 }), "timeout_seconds"),
         ]
     }

@@ -77,8 +77,12 @@ CREATE TABLE stated_stock (
     event      TEXT    NOT NULL,
     document   TEXT    NOT NULL,
     starts_at  INTEGER NOT NULL,
+    -- Nothing is sold from then on: the beginning, or the end of booking before it.
+    closes_at  INTEGER NOT NULL,
+    price_cents INTEGER NOT NULL,
     version    INTEGER NOT NULL,
-    -- Places left: as stated, less what we issued since. NULL is unlimited.
+    -- Places left as the vendor last said, and as they are now: less what it does not know of yet. NULL is unlimited.
+    stated     INTEGER,
     remaining  INTEGER,
     -- The vendor took the date off.
     gone       INTEGER NOT NULL,
@@ -92,14 +96,15 @@ CREATE TABLE pool_barcode (
     connection TEXT    NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
     stock      TEXT    NOT NULL,
     barcode    TEXT    NOT NULL,
-    -- In the order of the import; a barcode that comes back goes to the end.
+    -- In the order of the import; barcodes that came back follow all others (from 2^52 on), in the order in which they did.
     ordinal    INTEGER NOT NULL,
-    -- Reference of the booking that has it, and of the one that had it last.
+    -- Reference of the booking that has it, and of the one that had it before the one that `barcode` names.
     booking    TEXT,
     former     TEXT,
     PRIMARY KEY (connection, barcode)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pool_barcode_stock ON pool_barcode (connection, stock, ordinal);
+CREATE INDEX pool_barcode_free ON pool_barcode (connection, stock, ordinal) WHERE booking IS NULL;
 CREATE INDEX pool_barcode_booking ON pool_barcode (connection, booking) WHERE booking IS NOT NULL;
 
 -- What was issued for a booking, once.

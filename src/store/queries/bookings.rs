@@ -91,6 +91,10 @@ impl BookingStore for Engine {
             let rows = sqlx::query(concat!(
                 "SELECT * FROM booking WHERE reference IN (SELECT booking FROM barcode WHERE account = $1 AND barcode ",
                 one_of!("$2"),
+                // A barcode of a pool is issued again: the booking that had it before may still be asked about.
+                " UNION SELECT p.former FROM barcode b JOIN pool_barcode p ON p.connection = b.connection \
+                 AND p.barcode = b.barcode WHERE p.former IS NOT NULL AND b.account = $1 AND b.barcode ",
+                one_of!("$2"),
                 ") ORDER BY created_at, reference"
             ))
             .bind(account)
@@ -397,7 +401,7 @@ async fn one(c: &mut Connection, column: &str, value: &str) -> Result<Option<Sto
 }
 
 /// Bookings of rows, in their order, each with its tickets.
-async fn with_tickets(c: &mut Connection, rows: &[Row]) -> Result<Vec<StoredBooking>, StoreError> {
+pub(super) async fn with_tickets(c: &mut Connection, rows: &[Row]) -> Result<Vec<StoredBooking>, StoreError> {
     let mut found: Vec<StoredBooking> = rows
         .iter()
         .map(|row| Ok(StoredBooking { row: booking(row)?, tickets: Vec::new() }))

@@ -79,6 +79,7 @@ macro_rules! write_under {
 }
 
 // After the macros that they use.
+mod allotments;
 mod bookings;
 mod countermarks;
 mod events;
