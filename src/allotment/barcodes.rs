@@ -74,12 +74,12 @@ fn unprintable(character: char) -> bool {
         || matches!(character, char::REPLACEMENT_CHARACTER | '\u{FEFF}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}')
 }
 
-/// Is it a key of a stock or of an event: 1 to 100 characters that can be printed, without `/`?
+/// Is it a key of a stock or of an event: 1 to 100 characters that can be printed?
 #[must_use]
 pub fn is_key(written: &str) -> bool {
     (1..=LONGEST_STOCK).contains(&written.chars().count())
         && written.trim() == written
-        && !written.chars().any(|character| unprintable(character) || character == '/')
+        && !written.chars().any(unprintable)
 }
 
 /// Reads a list.

@@ -6,6 +6,7 @@
 //! document   how the store keeps what was stated, and the facts that it becomes. Pure
 //! source     shows from the store, or another source's shows with the pool's number of places
 //! office     the box office that issues tickets from the store
+//! teller     a box office of the vendor's own, listened to
 //! ```
 //!
 //! [`serve`] puts it around an adapter: the rest of the gateway sees shows and a box office like any other's.
@@ -17,6 +18,7 @@ pub mod document;
 mod office;
 pub mod request;
 mod source;
+mod teller;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use crate::store::allotments::IssueTerms;
 use crate::store::{Millis, Store};
 use office::Office;
 use source::Shows;
+use teller::Teller;
 
 /// Gives an adapter what it leaves to the gateway: shows that its vendor states, tickets that the gateway issues. Any other is
 /// given back as it is.
@@ -45,7 +48,9 @@ pub fn serve(
     }
     let terms = issues.map(|issue| IssueTerms { issue, stated });
     let place = Place { connection: connection.to_owned(), store: Arc::clone(store), now };
+    let teller = Teller::of(&inner, &place).filter(|_| stated);
     Arc::new(Allotment {
+        teller,
         shows: Shows { inner: Arc::clone(&inner), place: place.clone(), terms, stated },
         office: terms.map(|terms| Office { place, terms }),
         inner,
@@ -64,6 +69,7 @@ struct Allotment {
     inner: Arc<dyn Adapter>,
     shows: Shows,
     office: Option<Office>,
+    teller: Option<Teller>,
 }
 
 impl Adapter for Allotment {
@@ -80,9 +86,10 @@ impl Adapter for Allotment {
     }
 
     fn box_office(&self) -> Option<&dyn BoxOffice> {
-        match &self.office {
-            Some(office) => Some(office),
-            None => self.inner.box_office(),
+        match (&self.office, &self.teller) {
+            (Some(office), _) => Some(office),
+            (None, Some(teller)) => Some(teller),
+            (None, None) => self.inner.box_office(),
         }
     }
 

@@ -201,7 +201,7 @@ pub fn event(value: &Value, own: &EventKind) -> Result<EventRequest, Vec<Fault>>
     };
     let (category, show_type, music_type) = (word("category"), word("show_type"), word("music_type"));
     // Films are what a connection has whose settings say nothing: no theatre is to find its plays among them.
-    if category.is_none() && *own == EventKind::film() && reader.said("category").is_none() {
+    if category.is_none() && own.category == EventKind::film().category && reader.said("category").is_none() {
         reader.fault("category", "write pass Culture's category, such as CONCERT or SEANCE_CINE");
     }
     let booking_contact = reader.text("booking_contact", LONGEST_ID + 20);

@@ -289,6 +289,15 @@ pub trait AllotmentStore: Send + Sync {
         version: Option<i64>,
     ) -> BoxFuture<'a, Result<Stating, StoreError>>;
 
+    /// The vendor said in an answer how many places are left at a stock: that is what is left now. Says nothing of what it
+    /// states, so that no version moves.
+    fn learn_places<'a>(
+        &'a self,
+        connection: &'a str,
+        stock: &'a str,
+        left: Option<u32>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// States the places left at a stock, in the same way; `None` is unlimited.
     fn state_places<'a>(
         &'a self,

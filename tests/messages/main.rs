@@ -7,6 +7,7 @@ mod products;
 mod receiver;
 #[path = "../shop/mod.rs"]
 mod shop;
+mod shows;
 mod stage;
 mod trouble;
 

@@ -185,7 +185,7 @@ fn siret(number: i64) -> String {
     let body = format!("85331845{:05}", number + 1);
     let sum = |digits: &str| -> u32 {
         let weigh = |(at, digit): (usize, u8)| {
-            let digit = u32::from(digit - b'0') * if (digits.len() - at) % 2 == 0 { 2 } else { 1 };
+            let digit = u32::from(digit - b'0') * if (digits.len() - at).is_multiple_of(2) { 2 } else { 1 };
             if digit > 9 { digit - 9 } else { digit }
         };
         digits.bytes().enumerate().map(weigh).sum()

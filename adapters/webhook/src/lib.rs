@@ -20,7 +20,7 @@ pub mod simulator;
 use std::sync::Arc;
 
 use passerelle_contract::{
-    Adapter, BoxOffice, Context, Descriptor, Issue, Limits, NoticeSink, Probe, Sector, SettingsError,
+    Adapter, BoxOffice, Context, Descriptor, EventKind, Issue, Limits, NoticeSink, Probe, Sector, SettingsError,
 };
 use serde_json::Value;
 
@@ -78,6 +78,10 @@ impl Adapter for Software {
 
     fn issues(&self) -> Option<Issue> {
         (self.settings.mode != Mode::Synchronous).then_some(Issue::Counted)
+    }
+
+    fn kind(&self) -> EventKind {
+        self.settings.kind.clone()
     }
 
     fn duo(&self) -> bool {

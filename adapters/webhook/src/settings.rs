@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use passerelle_contract::{Context, NoticeTerms, SettingsError};
-use passerelle_kit::checks::Checks;
+use passerelle_contract::{Context, EventKind, NoticeTerms, SettingsError};
+use passerelle_kit::checks::{Checks, is_email, is_word};
 use passerelle_kit::http;
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -111,6 +111,18 @@ pub(crate) struct Settings {
     /// May a beneficiary book two seats at once?
     #[serde(default = "yes")]
     duo: bool,
+    /// pass Culture's category of events that are stated without one.
+    #[serde(default)]
+    category: Option<String>,
+    /// pass Culture's word for the kind of show of events that are stated without one.
+    #[serde(default)]
+    show_type: Option<String>,
+    /// pass Culture's word for the kind of music of events that are stated without one.
+    #[serde(default)]
+    music_type: Option<String>,
+    /// E-mail address that beneficiaries write to, for events that are stated without one; concerts and live shows need one.
+    #[serde(default)]
+    booking_contact: Option<String>,
 }
 
 const fn yes() -> bool {
@@ -150,6 +162,8 @@ pub(crate) struct Checked {
     pub(crate) duo: bool,
     /// May addresses be private, and plain?
     pub(crate) may_be_private: bool,
+    /// What its events are where they are stated without saying so; a film's category where the settings name none.
+    pub(crate) kind: EventKind,
 }
 
 /// Reads and checks.
@@ -185,6 +199,14 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     checks.number("budget_seconds", settings.budget_seconds, 1..=6);
     let retry_after = delays(&mut checks, &settings.retry_schedule);
     agreement(&mut checks, &settings);
+    let words =
+        [("category", &settings.category), ("show_type", &settings.show_type), ("music_type", &settings.music_type)];
+    for (path, word) in words {
+        let message = "write pass Culture's word for it, such as CONCERT or THEATRE-COMEDIE, or leave it out";
+        checks.ensure(word.as_deref().is_none_or(is_word), path, message);
+    }
+    let contact = "write the e-mail address that beneficiaries write to, at most 120 characters";
+    checks.ensure(settings.booking_contact.as_deref().is_none_or(is_email), "booking_contact", contact);
     let desk = match (mode, settings.booking_url, settings.cancel_url) {
         (Mode::Synchronous, Some(booking), Some(cancel)) => Some(Desk { booking, cancel }),
         _ => None,
@@ -193,6 +215,12 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         Mode::Pull => None,
         Mode::Notify => settings.url,
         Mode::Synchronous => settings.url.or_else(|| desk.as_ref().map(|desk| desk.cancel.clone())),
+    };
+    let kind = EventKind {
+        category: settings.category.unwrap_or_else(|| EventKind::film().category),
+        show_type: settings.show_type,
+        music_type: settings.music_type,
+        booking_contact: settings.booking_contact,
     };
     let may_know = |what| settings.personal_data.contains(&what);
     checks.done(Some(Checked {
@@ -211,6 +239,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
         budget: Duration::from_secs(u64::from(settings.budget_seconds)),
         duo: settings.duo,
         may_be_private: context.allow_private_addresses,
+        kind,
     }))
 }
 

@@ -34,11 +34,12 @@ pub(super) fn routes() -> Router<Arc<Web>> {
     Router::new()
         .route("/vendor/v1/events/{event}", put(shows::event).fallback(wrong_method))
         .route(
-            "/vendor/v1/events/{event}/stocks/{stock}",
+            // A stock's id may hold slashes.
+            "/vendor/v1/events/{event}/stocks/{*stock}",
             put(shows::stock).merge(delete(shows::take_off)).fallback(wrong_method),
         )
         .route("/vendor/v1/stocks", patch(shows::places).fallback(wrong_method))
-        .route("/vendor/v1/stocks/{stock}/barcodes", post(pool::import).fallback(wrong_method))
+        .route("/vendor/v1/stocks/{*rest}", post(pool::import).fallback(wrong_method))
         .route("/vendor/v1/bookings", get(door::list).fallback(wrong_method))
         .route("/vendor/v1/bookings/{booking}/use", post(door::used).fallback(wrong_method))
         .route("/vendor/v1/bookings/{booking}/unuse", post(door::unused).fallback(wrong_method))

@@ -15,13 +15,18 @@ use super::shows::checked_key;
 use crate::allotment::barcodes::{List, Unusable, usable};
 use crate::store::allotments::{Import, MAX_IMPORT, MAX_POOL};
 use crate::web::Web;
+use crate::web::answer::problem;
 
 /// Barcodes of one call.
 const MOST_BARCODES: usize = 50_000;
 /// Largest body: 50 000 barcodes of 100 characters, and as much again.
 const LIST_BODY: usize = 10 * 1024 * 1024;
 
-pub(super) async fn import(State(web): State<Arc<Web>>, Path(stock): Path<String>, request: Request) -> Response {
+/// `rest` is a stock's id, which may hold slashes, and `/barcodes`.
+pub(super) async fn import(State(web): State<Arc<Web>>, Path(rest): Path<String>, request: Request) -> Response {
+    let Some(stock) = rest.strip_suffix("/barcodes").map(str::to_owned) else {
+        return problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address");
+    };
     match begin(web, request, LIST_BODY).await {
         Ok(call) => call.end(take_in(&call, stock).await).await,
         Err(told) => told.into_response(),

@@ -73,7 +73,7 @@ pub(super) fn checked_key(what: &str, key: &str) -> Result<(), Told> {
     if is_key(key) {
         return Ok(());
     }
-    let why = format!("the id of {what} has 1 to 100 characters that can be printed, and no /");
+    let why = format!("the id of {what} has 1 to 100 characters that can be printed");
     Err(Told::refused(StatusCode::UNPROCESSABLE_ENTITY, "BadId", why))
 }
 

@@ -70,6 +70,15 @@ impl AllotmentStore for Engine {
         write!(self, c => shows::state_stock(c, connection, stock, version))
     }
 
+    fn learn_places<'a>(
+        &'a self,
+        connection: &'a str,
+        stock: &'a str,
+        left: Option<u32>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        write!(self, c => shows::learn_places(c, connection, stock, left))
+    }
+
     fn state_places<'a>(
         &'a self,
         connection: &'a str,

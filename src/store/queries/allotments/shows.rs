@@ -217,6 +217,21 @@ pub(super) async fn state_places(
     Ok(Stating::Stored)
 }
 
+pub(super) async fn learn_places(
+    c: &mut Connection,
+    connection: &str,
+    stock: &str,
+    left: Option<u32>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE stated_stock SET remaining = $3 WHERE connection = $1 AND stock = $2")
+        .bind(connection)
+        .bind(stock)
+        .bind(left.map(i64::from))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
 /// What is left of a stated number once seats that the vendor does not know of are taken off.
 async fn left(
     c: &mut Connection,
