@@ -190,3 +190,55 @@ fn states(written: &[String]) -> Result<Vec<MessageState>, Response> {
     };
     written.iter().map(read).collect()
 }
+
+/// The routes in the description of the HTTP API. `with` adds the answers that every route of the operator has.
+pub(super) fn described(with: impl Fn(Value) -> Value) -> [(&'static str, Value); 5] {
+    let operator = json!([{ "operator": [] }]);
+    let id = |what: &str| json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" }, "description": what }]);
+    let query = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
+    let call = |method: &str, summary: &str, parameters: Value, answers: Value| json!({ method: { "summary": summary, "security": operator, "parameters": parameters, "responses": with(answers) } });
+    let replayed = json!({ "200": { "description": "matched, replayed, dry_run, messages" },
+        "404": { "description": "no such endpoint or message" }, "409": { "description": "nothing is sent: it is fetched" },
+        "422": { "description": "a range or a state that is none; EmptyRange, OutsideRetention, TooMany, BadState" } });
+    let range = json!({ "required": false, "content": { "application/json": { "schema": { "type": "object",
+        "additionalProperties": false, "properties": {
+            "from": { "type": "string", "format": "date-time" }, "to": { "type": "string", "format": "date-time" },
+            "states": { "type": "array", "items": { "enum": ["dead", "delivered"] }, "default": ["dead"] },
+            "types": { "type": "array", "items": { "type": "string" } }, "dry_run": { "type": "boolean", "default": false } } } } } });
+    let mut several =
+        call("post", "Send messages of an endpoint again, at most 10 000", id("the connection"), replayed.clone());
+    if let Some(post) = several.pointer_mut("/post").and_then(Value::as_object_mut) {
+        post.insert("requestBody".to_owned(), range);
+    }
+    [
+        (
+            "/admin/endpoints",
+            call(
+                "get",
+                "How messages stand at every endpoint",
+                json!([]),
+                json!({ "200": { "description": "endpoints" } }),
+            ),
+        ),
+        ("/admin/endpoints/{id}/replay", several),
+        (
+            "/admin/endpoints/{id}/resume",
+            call(
+                "post",
+                "Speak to an endpoint again",
+                id("the connection"),
+                json!({ "204": { "description": "what waits is due" }, "404": { "description": "no such endpoint" } }),
+            ),
+        ),
+        (
+            "/admin/messages",
+            call(
+                "get",
+                "Messages, newest first, without their bodies",
+                json!([query("connection"), query("state"), query("type"), query("booking"), query("limit")]),
+                json!({ "200": { "description": "messages" }, "422": { "description": "BadState" } }),
+            ),
+        ),
+        ("/admin/messages/{id}/replay", call("post", "Send one message again", id("the message"), replayed)),
+    ]
+}

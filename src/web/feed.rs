@@ -166,6 +166,46 @@ pub(super) async fn acknowledge(State(web): State<Arc<Web>>, headers: HeaderMap,
     }
 }
 
+/// The routes in the description of the HTTP API.
+pub(super) fn described() -> [(&'static str, serde_json::Value); 2] {
+    let software = json!([{ "software": [] }]);
+    let query = |name: &str, schema: serde_json::Value| json!({ "name": name, "in": "query", "schema": schema });
+    [
+        (
+            "/vendor/v1/events-feed",
+            json!({ "get": {
+                "summary": "Messages after a cursor, in order; without one, after what was acknowledged", "security": software,
+                "parameters": [
+                    query("after", json!({ "type": "string", "maxLength": 16 })),
+                    query("limit", json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 100 })),
+                    query("wait", json!({ "type": "integer", "minimum": 0, "maximum": 25, "default": 0, "description": "seconds to wait for news" }))
+                ],
+                "responses": {
+                    "200": { "description": "items (cursor, id, type, timestamp, sequence, data), next, has_more" },
+                    "400": { "description": "a cursor that this feed never gave" },
+                    "401": { "description": "no or wrong token" },
+                    "410": { "description": "what follows the cursor was forgotten: go on from `restart`" },
+                    "503": { "description": "the store does not answer" }
+                }
+            } }),
+        ),
+        (
+            "/vendor/v1/events-feed/ack",
+            json!({ "post": {
+                "summary": "The software has everything up to a cursor; never goes back", "security": software,
+                "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                    "type": "object", "required": ["cursor"], "properties": { "cursor": { "type": "string", "maxLength": 16 } } } } } },
+                "responses": {
+                    "200": { "description": "the cursor that holds now" },
+                    "400": { "description": "a cursor that this feed never gave" },
+                    "401": { "description": "no or wrong token" },
+                    "503": { "description": "the store does not answer" }
+                }
+            } }),
+        ),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

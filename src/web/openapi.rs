@@ -7,7 +7,24 @@ use serde_json::{Value, json};
 pub fn document() -> Value {
     let mut document = written();
     super::vendor::describe(&mut document);
+    if let Some(paths) = document.pointer_mut("/paths").and_then(Value::as_object_mut) {
+        let more = super::feed::described().into_iter().chain(super::endpoints::described(of_operator));
+        paths.extend(more.map(|(path, route)| (path.to_owned(), route)));
+    }
     document
+}
+
+/// Answers of a route that wants the operator's token, with `more`.
+fn of_operator(more: Value) -> Value {
+    let mut all = json!({
+        "401": { "description": "no or wrong token" },
+        "403": { "description": "no admin token is configured" },
+        "503": { "description": "the store does not answer" }
+    });
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+        all.extend(more);
+    }
+    all
 }
 
 fn written() -> Value {
@@ -17,18 +34,7 @@ fn written() -> Value {
         "description": "pass Culture venue id, or the connection's id"
     });
     let operator = json!([{ "operator": [] }]);
-    let refused = json!({
-        "401": { "description": "no or wrong token" },
-        "403": { "description": "no admin token is configured" },
-        "503": { "description": "the store does not answer" }
-    });
-    let with = |more: Value| {
-        let mut all = refused.clone();
-        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
-            all.extend(more);
-        }
-        all
-    };
+    let with = of_operator;
     let stocks = |summary: &str| {
         json!({
             "summary": summary,
