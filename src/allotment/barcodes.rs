@@ -235,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_can_stand_in_an_address() {
-        assert!(is_key("mouette-1-A") && is_key("é") && is_key(&"k".repeat(100)));
-        for bad in ["", "a/b", " a", "a\n", "\u{202E}x", &"k".repeat(101)] {
+    fn keys_can_be_printed() {
+        assert!(is_key("mouette/1/A") && is_key("é") && is_key(&"k".repeat(100)));
+        for bad in ["", " a", "a\n", "\u{202E}x", &"k".repeat(101)] {
             assert!(!is_key(bad), "{bad:?}");
         }
     }

@@ -240,9 +240,10 @@ pub fn event(value: &Value, own: &EventKind) -> Result<EventRequest, Vec<Fault>>
 fn venue(reader: &mut Reader<'_>) -> Option<Named> {
     let text = match reader.said("venue")? {
         Value::Number(number) => number.to_string(),
-        Value::Object(_) => {
-            reader.fault("venue", "write one number or one text");
-            return None;
+        // Some describe the place; what tells it from another is its number.
+        Value::Object(place) => {
+            let number = ["siret", "id"].iter().find_map(|key| place.get(*key))?;
+            number.as_str().map_or_else(|| number.to_string(), str::to_owned)
         }
         _ => reader.text("venue", LONGEST_TITLE)?,
     };
@@ -272,16 +273,16 @@ fn prices(reader: &mut Reader<'_>) -> Vec<PriceCategory> {
     let mut prices: Vec<PriceCategory> = Vec::with_capacity(list.len());
     for (at, value) in list.iter().enumerate() {
         let Some(object) = value.as_object() else {
-            reader.fault(&format!("price_categories.{at}"), "write an object with label and price_cents");
+            // A label alone tells nothing that its stocks do not tell too.
+            if !value.is_string() {
+                reader.fault(&format!("price_categories.{at}"), "write an object with label and price_cents");
+            }
             continue;
         };
         let mut one = Reader::new(object, format!("price_categories.{at}."));
         let label = one.text("label", LONGEST_TITLE);
         let id = one.id("id").or_else(|| label.clone());
         let price = one.number("price_cents", DEAREST);
-        if price.is_none() && one.faults.is_empty() {
-            one.fault("price_cents", "write the price in cents, VAT included");
-        }
         if id.is_none() && one.faults.is_empty() {
             one.fault("label", "write a label or an id");
         }
@@ -311,7 +312,7 @@ pub fn stock(value: &Value, event: &EventDocument) -> Result<StockRequest, Vec<F
     let price = reader.number("price_cents", DEAREST);
     let category = reader.id("price_category");
     let by_category = category.as_deref().and_then(|named| event.price(named));
-    if category.is_some() && by_category.is_none() {
+    if category.is_some() && by_category.is_none() && price.is_none() {
         reader.fault("price_category", "the event has no price category with this id or label");
     }
     if let (Some(price), Some(category)) = (price, by_category)
@@ -325,7 +326,9 @@ pub fn stock(value: &Value, event: &EventDocument) -> Result<StockRequest, Vec<F
     let remaining = reader.remaining();
     let version = reader.version();
     let price_cents = price.or_else(|| by_category.map(|category| category.price_cents));
-    let price_label = label.or_else(|| by_category.map(|category| category.label.clone())).unwrap_or_default();
+    // A category that has no price of its own is a name for the stock's.
+    let named = by_category.map(|category| category.label.clone()).or_else(|| category.clone());
+    let price_label = label.or(named).unwrap_or_default();
     match (starts_at, price_cents) {
         (Some(starts_at), Some(price_cents)) if reader.faults.is_empty() => Ok(StockRequest {
             document: StockDocument { price_label, price_category: category, booking_limit_at },
@@ -419,12 +422,13 @@ mod tests {
                 "booking_contact",
                 "duration_minutes",
                 "image_url",
-                "venue",
                 "price_categories.0",
-                "price_categories.1.price_cents",
                 "price_categories.2.price_cents"
             ]
         );
+        let labels =
+            json!({ "title": "A", "venue": { "name": "Salle" }, "price_categories": ["Plein", { "label": "Réduit" }] });
+        assert_eq!(event(&labels, &own()).unwrap().document.price_categories, []);
         assert_eq!(paths(event(&json!({ "title": " " }), &own()).unwrap_err()), ["title"]);
         assert_eq!(paths(event(&json!({ "title": "A" }), &EventKind::film()).unwrap_err()), ["category"]);
         assert!(event(&json!([]), &own()).is_err());
@@ -457,6 +461,9 @@ mod tests {
         assert_eq!(paths(read(json!({ "remaining": 1 })).unwrap_err()), ["starts_at", "price_cents"]);
         let odd = json!({ "starts_at": "2035-01-10T20:30:00Z", "price_category": "Nul", "remaining": 1 });
         assert_eq!(paths(read(odd).unwrap_err()), ["price_category"]);
+        let named =
+            json!({ "starts_at": "2035-01-10T20:30:00Z", "price_category": "Nul", "price_cents": 900, "remaining": 1 });
+        assert_eq!(read(named).unwrap().document.price_label, "Nul");
         let two =
             json!({ "starts_at": "2035-01-10T20:30:00Z", "price_category": "7", "price_cents": 1, "remaining": 1 });
         assert_eq!(paths(read(two).unwrap_err()), ["price_cents"]);

@@ -1,15 +1,17 @@
 //! `passerelle bookings`: what became of every booking, and what a person decides.
 
 use clap::{Args, Subcommand};
-use passerelle_contract::Quantity;
+use passerelle_contract::{Quantity, Reference};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 use super::{CliContext, CliError};
 use crate::booking::Waits;
 use crate::clock::show;
+use crate::delivery::message_object;
 use crate::gateway::{self, Gateway};
 use crate::store::bookings::{BookingFilter, BookingState, MAX_BOOKINGS, StoredBooking};
+use crate::store::messages::MessageFilter;
 use crate::store::products::ProductState;
 
 /// Lists bookings unless told otherwise.
@@ -35,7 +37,7 @@ enum Action {
     },
     /// One booking with its tickets and its history.
     Show {
-        /// Its reference, or a ticket's barcode.
+        /// Its reference, a ticket's barcode, or its name for venues' software (`bk_…`).
         booking: String,
     },
     /// Drive every unfinished booking to a truth: held, void, or in front of a person.
@@ -147,7 +149,10 @@ pub(super) fn object(booking: &StoredBooking) -> Value {
     })
 }
 
-/// Tells a booking's timeline, found by its reference or a barcode. False when there is none.
+/// How a booking's name for venues' software begins.
+const BOOKING_ID_HEAD: &str = "bk_";
+
+/// Tells a booking's timeline, found by its reference, a barcode, or its name for venues' software. False when there is none.
 pub(super) async fn show_booking(context: &CliContext, gateway: &Gateway, thing: &str) -> Result<bool, CliError> {
     let mut found = Vec::new();
     if let Some(booking) = gateway.store.booking(thing).await? {
@@ -155,6 +160,15 @@ pub(super) async fn show_booking(context: &CliContext, gateway: &Gateway, thing:
     } else {
         for account in gateway.accounts.keys() {
             found.extend(gateway.store.bookings_by_barcodes(account, &[thing.to_owned()]).await?);
+        }
+    }
+    if thing.starts_with(BOOKING_ID_HEAD) {
+        for connection in gateway.store.connections().await? {
+            found.extend(gateway.store.booking_named(&connection.id, thing).await?);
+        }
+        // The booking of a product has messages and no row here.
+        if found.is_empty() {
+            return tell_messages(context, gateway, thing).await;
         }
     }
     for booking in &found {
@@ -185,6 +199,7 @@ async fn tell(context: &CliContext, gateway: &Gateway, booking: &StoredBooking) 
     if let Some(due) = row.due_at {
         out.text(format!("  looked at again   {}", show(due)));
     }
+    tell_messages(context, gateway, &Reference(row.reference.clone()).booking_id()).await?;
     for line in gateway.store.booking_history(&row.reference).await? {
         out.json(&json!({
             "event": "history", "reference": row.reference, "at": show(line.at), "code": line.code, "text": line.text,
@@ -192,6 +207,25 @@ async fn tell(context: &CliContext, gateway: &Gateway, booking: &StoredBooking) 
         out.text(format!("  {}  {:<8} {}", show(line.at), line.code, line.text));
     }
     Ok(())
+}
+
+/// What venues' software was told of a booking, oldest first. False when nothing was.
+async fn tell_messages(context: &CliContext, gateway: &Gateway, booking_id: &str) -> Result<bool, CliError> {
+    let filter = MessageFilter { booking: Some(booking_id.to_owned()), ..MessageFilter::default() };
+    let told = gateway.store.messages(&filter, MAX_BOOKINGS).await?;
+    for message in told.iter().rev() {
+        context.output.json(&message_object(message));
+        let why = message.last_error.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        context.output.text(format!(
+            "  told {}  {} as {}, number {}: {}{why}",
+            message.connection,
+            message.kind,
+            message.booking,
+            message.sequence,
+            message.state.name()
+        ));
+    }
+    Ok(!told.is_empty())
 }
 
 async fn settle(context: &CliContext, gateway: Gateway, now: bool) -> Result<u8, CliError> {

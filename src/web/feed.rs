@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -76,6 +76,13 @@ fn bad_cursor() -> Response {
     )
 }
 
+fn too_often() -> Response {
+    let told = "more than 10 calls a second; wait as Retry-After says, and let `wait` do the polling";
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "TooManyCalls", told);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// What happened after a cursor.
 pub(super) async fn read(State(web): State<Arc<Web>>, Query(query): Query<FeedQuery>, headers: HeaderMap) -> Response {
     let receiver = match web.receivers.speaking(&web, &headers).await {
@@ -84,6 +91,9 @@ pub(super) async fn read(State(web): State<Arc<Web>>, Query(query): Query<FeedQu
         Err(error) => return unavailable(&error),
     };
     let connection = receiver.connection.id;
+    if !web.vendors.take(&connection, std::time::Instant::now()) {
+        return too_often();
+    }
     let after = match query.after.as_deref().map(position) {
         Some(None) => return bad_cursor(),
         Some(Some(after)) => Some(after),
@@ -154,6 +164,9 @@ pub(super) async fn acknowledge(State(web): State<Arc<Web>>, headers: HeaderMap,
         Ok(None) => return bad_token(),
         Err(error) => return unavailable(&error),
     };
+    if !web.vendors.take(&receiver.connection.id, std::time::Instant::now()) {
+        return too_often();
+    }
     let Ok(body) = to_bytes(body, MOST_BYTES).await else {
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "an acknowledgement has one cursor");
     };
@@ -184,6 +197,7 @@ pub(super) fn described() -> [(&'static str, serde_json::Value); 2] {
                     "200": { "description": "items (cursor, id, type, timestamp, sequence, data), next, has_more" },
                     "400": { "description": "a cursor that this feed never gave" },
                     "401": { "description": "no or wrong token" },
+                    "429": { "description": "more than 10 calls a second; Retry-After" },
                     "410": { "description": "what follows the cursor was forgotten: go on from `restart`" },
                     "503": { "description": "the store does not answer" }
                 }

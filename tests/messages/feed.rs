@@ -42,10 +42,10 @@ async fn messages_are_fetched_in_order_and_acknowledged_once_for_all() {
     assert!(item["timestamp"].as_str().unwrap().ends_with('Z'));
 
     stage.book(0, offers[1]);
-    stage.sandbox.settled().await;
+    let stored = || stage.run(&["messages", "list"]).lines.len();
+    until("the second", || stored() == 2).await;
     assert!(stage.sandbox.cancel(booking.id));
-    stage.sandbox.settled().await;
-    until("three", || stage.run(&["messages", "list"]).lines.len() == 3).await;
+    until("three", || stored() == 3).await;
     let (_, two) = feed("/events-feed?limit=2").await;
     assert_eq!((cursors(&two).len(), &two["has_more"]), (2, &json!(true)), "{two}");
     let next = two["next"].as_str().unwrap().to_owned();

@@ -49,6 +49,9 @@ async fn a_bookshops_software_hears_of_each_booking_and_of_its_end() {
     assert_eq!(settled.code, 0, "{settled:#?}");
     until("that it was fetched", || software.calls().len() == 4).await;
     assert_eq!(software.calls()[3].document()["type"], "booking.used");
+    let named = calls[0].document()["data"]["booking_id"].as_str().unwrap().to_owned();
+    let explained = stage.run(&["explain", &named]);
+    assert_eq!(explained.lines.iter().filter(|line| line["event"] == "message").count(), 2, "{explained:#?}");
     // Asking again tells nothing again.
     let again = stage.run(&["bookings", "settle", "--now"]);
     assert!(again.lines.iter().all(|line| line["event"] != "reconciled"), "{again:#?}");

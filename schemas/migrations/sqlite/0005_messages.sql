@@ -49,6 +49,7 @@ CREATE UNIQUE INDEX message_id ON message (id);
 CREATE UNIQUE INDEX message_sequence ON message (connection, booking, sequence);
 CREATE INDEX message_due ON message (connection, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (connection, position) WHERE state = 'pending';
+CREATE INDEX message_dead ON message (connection) WHERE state = 'dead';
 CREATE INDEX message_keep ON message (keep_until);
 
 CREATE TABLE delivery_attempt (

@@ -23,7 +23,7 @@ const MOST_ROWS: u32 = 50;
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// An EAN (hyphens and ISBN-10 are fine), a shop's own reference, a film or a show (its number at the vendor or at pass
-    /// Culture), a booking's reference or barcode, or a code such as `BadCheckDigit`.
+    /// Culture), a booking's reference, barcode or `bk_…` name, or a code such as `BadCheckDigit`.
     thing: String,
 }
 

@@ -160,6 +160,10 @@ pub(super) async fn remove(c: &mut Connection, lease: &Lease) -> Result<bool, St
     for statement in [
         "DELETE FROM probe_verdict WHERE subject = $1",
         "DELETE FROM probe_change WHERE subject = $1",
+        // Nobody is left to be told. Bookings and tickets stay.
+        "DELETE FROM delivery_attempt WHERE connection = $1",
+        "DELETE FROM message WHERE connection = $1",
+        "DELETE FROM endpoint WHERE connection = $1",
         "DELETE FROM connection WHERE id = $1",
     ] {
         sqlx::query(statement).bind(&lease.connection).execute(&mut *c).await?;

@@ -45,7 +45,7 @@ impl MessageStore for Engine {
             let rows = sqlx::query(
                 "SELECT endpoint.*, \
                  (SELECT count(*) FROM message WHERE message.connection = endpoint.connection AND message.state = 'pending') AS pending, \
-                 (SELECT min(created_at) FROM message WHERE message.connection = endpoint.connection AND message.state = 'pending') AS oldest, \
+                 (SELECT created_at FROM message WHERE message.connection = endpoint.connection AND message.state = 'pending' ORDER BY message.position LIMIT 1) AS oldest, \
                  (SELECT count(*) FROM message WHERE message.connection = endpoint.connection AND message.state = 'dead') AS dead \
                  FROM endpoint ORDER BY connection",
             )

@@ -44,7 +44,7 @@ struct Bucket {
 
 impl Limits {
     /// Is there room for one more call now?
-    fn take(&self, connection: &str, now: Instant) -> bool {
+    pub(in crate::web) fn take(&self, connection: &str, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST_COUNTED && !buckets.contains_key(connection) {
             buckets.retain(|_, bucket| bucket.refilled(now).left < CALLS_PER_SECOND);
