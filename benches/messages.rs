@@ -133,7 +133,13 @@ async fn serve(url: &str, receivers: &[Receiver], folder: &std::path::Path) -> S
     let gateway = Arc::new(Gateway::open(&config, "bench").await.unwrap());
     gateway.apply(&config.declared.connections).await.unwrap();
     let sinks = Arc::clone(&gateway) as Arc<dyn delivery::Sinks>;
-    tokio::spawn(delivery::run(Arc::clone(&gateway.store), sinks, gateway.now, CancellationToken::new()));
+    tokio::spawn(delivery::run(
+        Arc::clone(&gateway.store),
+        sinks,
+        gateway.owner.clone(),
+        gateway.now,
+        CancellationToken::new(),
+    ));
     let listener = web::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let web = web::Web::new(Arc::clone(&gateway), gateway::desk(&gateway), None);

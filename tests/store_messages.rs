@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle::store::messages::{
-    Attempted, Condition, EndpointRow, EndpointState, KEPT_FOR, MessageFilter, MessageRow, MessageState, NewMessage,
+    Attempted, Claim, Condition, EndpointRow, EndpointState, KEPT_FOR, MessageFilter, MessageRow, MessageState,
+    NewMessage,
 };
 use passerelle::store::products::{NoticeRow, Notified, ProductBooking, ProductState};
-use passerelle::store::{Millis, Store};
+use passerelle::store::{Millis, Owner, Store};
 use support::{NOW, Place, on_both_engines};
 
 on_both_engines!(
@@ -103,8 +104,12 @@ async fn all(store: &dyn Store) -> Vec<MessageRow> {
     store.messages_after(ENDPOINT, 0, 1_000).await.unwrap()
 }
 
+const fn of(owner: &Owner, limit: u32, any: bool) -> Claim<'_> {
+    Claim { owner, limit, any, lease: Duration::from_secs(60) }
+}
+
 async fn claim(store: &dyn Store, now: Millis) -> Vec<String> {
-    let claimed = store.claim_messages(ENDPOINT, 10, false, now, Duration::from_secs(60)).await.unwrap();
+    let claimed = store.claim_messages(ENDPOINT, of(&Owner::current("test"), 10, false), now).await.unwrap();
     claimed.into_iter().map(|message| message.id).collect()
 }
 
@@ -156,6 +161,11 @@ async fn a_claim_keeps_others_away_until_it_runs_out(place: Place) {
     assert_eq!(claim(&*other, NOW + 59_999).await, Vec::<String>::new());
     assert_eq!(other.endpoints_with_due(NOW + 59_999).await.unwrap(), Vec::<String>::new());
     assert_eq!(claim(&*other, NOW + 60_000).await, ["m1"]);
+    // Who is dead need not be waited for.
+    assert_eq!(other.end_dead_claims(NOW + 60_000, &|_| false).await.unwrap(), 0);
+    assert_eq!(claim(&*one, NOW + 60_001).await, Vec::<String>::new());
+    assert_eq!(other.end_dead_claims(NOW + 60_001, &|owner| owner.purpose == "test").await.unwrap(), 1);
+    assert_eq!(claim(&*one, NOW + 60_001).await, ["m1"]);
 }
 
 async fn what_became_of_an_attempt_is_kept(place: Place) {
@@ -257,7 +267,8 @@ async fn a_resting_endpoint_is_tried_when_its_rest_is_over(place: Place) {
     store.attempted(&rests, &[later(1), later(2)], &[]).await.unwrap();
     assert_eq!(store.endpoints_with_due(NOW + 59_999).await.unwrap(), Vec::<String>::new());
     assert_eq!(store.endpoints_with_due(NOW + 60_000).await.unwrap(), [ENDPOINT]);
-    let probe = store.claim_messages(ENDPOINT, 1, true, NOW + 60_000, Duration::from_secs(60)).await.unwrap();
+    let owner = Owner::current("test");
+    let probe = store.claim_messages(ENDPOINT, of(&owner, 1, true), NOW + 60_000).await.unwrap();
     assert_eq!(probe.len(), 1, "what is not due yet will do");
     let disabled = EndpointRow { state: EndpointState::Disabled, ..rests };
     store.attempted(&disabled, &[], &[1]).await.unwrap();

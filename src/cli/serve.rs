@@ -43,7 +43,13 @@ impl Serve {
         let settling = tokio::spawn(settling::run(Arc::clone(&gateway), desk.clone(), stop.clone()));
         let comparing = tokio::spawn(settling::compare_products(Arc::clone(&gateway), stop.clone()));
         let sinks = Arc::clone(&gateway) as Arc<dyn delivery::Sinks>;
-        let delivering = tokio::spawn(delivery::run(Arc::clone(&gateway.store), sinks, gateway.now, stop.clone()));
+        let delivering = tokio::spawn(delivery::run(
+            Arc::clone(&gateway.store),
+            sinks,
+            gateway.owner.clone(),
+            gateway.now,
+            stop.clone(),
+        ));
         let web = web::Web::new(gateway, desk.clone(), admin_token);
         let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
         stop_signal().await;

@@ -14,8 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Sinks;
 use super::policy::{self, Attempt, Outcome};
-use crate::store::messages::{Attempted, EndpointRow, EndpointState, MessageRow, MessageState};
-use crate::store::{Millis, Store, StoreError};
+use crate::store::messages::{Attempted, Claim, EndpointRow, EndpointState, MessageRow, MessageState};
+use crate::store::{Millis, Owner, Store, StoreError, is_dead};
 use crate::telemetry;
 
 /// Messages of one endpoint on their way at once.
@@ -42,6 +42,7 @@ const FORGOTTEN_AT_ONCE: u32 = 1_000;
 struct Worker {
     store: Arc<dyn Store>,
     sinks: Arc<dyn Sinks>,
+    owner: Owner,
     now: fn() -> Millis,
     busy: Mutex<BTreeSet<String>>,
     again: Notify,
@@ -50,11 +51,18 @@ struct Worker {
 }
 
 /// Sends until told to stop; what is on its way then is finished.
-pub async fn run(store: Arc<dyn Store>, sinks: Arc<dyn Sinks>, now: fn() -> Millis, stop: CancellationToken) {
+pub async fn run(
+    store: Arc<dyn Store>,
+    sinks: Arc<dyn Sinks>,
+    owner: Owner,
+    now: fn() -> Millis,
+    stop: CancellationToken,
+) {
     let mut told = store.told();
     let worker = Arc::new(Worker {
         store,
         sinks,
+        owner,
         now,
         busy: Mutex::default(),
         again: Notify::new(),
@@ -64,12 +72,12 @@ pub async fn run(store: Arc<dyn Store>, sinks: Arc<dyn Sinks>, now: fn() -> Mill
     let tasks = TaskTracker::new();
     let mut keep_house_at = Instant::now();
     while !stop.is_cancelled() {
-        if let Err(error) = worker.start_due(&tasks).await {
-            tracing::warn!(%error, "the store cannot say which messages are due");
-        }
         if Instant::now() >= keep_house_at {
             keep_house_at = Instant::now() + KEEP_HOUSE_EVERY;
             worker.keep_house().await;
+        }
+        if let Err(error) = worker.start_due(&tasks).await {
+            tracing::warn!(%error, "the store cannot say which messages are due");
         }
         sleep(LEAST_PAUSE).await;
         tokio::select! {
@@ -122,7 +130,8 @@ impl Worker {
                 return Ok(false);
             }
             let limit = if resting { 1 } else { CLAIMED_AT_ONCE };
-            let claimed = self.store.claim_messages(connection, limit, resting, now, LEASE).await?;
+            let claim = Claim { owner: &self.owner, limit, any: resting, lease: LEASE };
+            let claimed = self.store.claim_messages(connection, claim, now).await?;
             if claimed.is_empty() {
                 return Ok(true);
             }
@@ -204,8 +213,11 @@ impl Worker {
         Attempt { outcome, at: (self.now)(), latency, chance: chance(), wants_person }
     }
 
-    /// Forgets what was kept long enough, and counts what waits.
+    /// Ends what dead processes have claimed, forgets what was kept long enough, and counts what waits.
     async fn keep_house(&self) {
+        if let Err(error) = self.store.end_dead_claims((self.now)(), &is_dead).await {
+            tracing::warn!(%error, "claims of dead processes could not be ended; they run out");
+        }
         match self.store.forget_messages((self.now)(), FORGOTTEN_AT_ONCE).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "old messages were forgotten"),

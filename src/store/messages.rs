@@ -11,7 +11,7 @@ use std::time::Duration;
 use passerelle_contract::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Millis, StoreError};
+use super::{Millis, Owner, StoreError};
 
 /// Messages of one answer at most.
 pub const MAX_MESSAGES: u32 = 10_000;
@@ -217,6 +217,19 @@ pub struct Attempted {
     pub error: Option<String>,
 }
 
+/// How messages are claimed.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Who claims.
+    pub owner: &'a Owner,
+    /// So many at most.
+    pub limit: u32,
+    /// Those too that wait and are not due.
+    pub any: bool,
+    /// For so long.
+    pub lease: Duration,
+}
+
 /// Which messages are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
@@ -248,16 +261,21 @@ pub trait MessageStore: Send + Sync {
     /// How it goes with everybody's, with counts.
     fn endpoints(&self) -> BoxFuture<'_, Result<Vec<EndpointCounts>, StoreError>>;
 
-    /// Takes at most `limit` messages of a connection that are due, oldest first, for `lease`: nobody else is given them
-    /// meanwhile. Only the oldest waiting message of each booking is given out. `any` gives what waits although it is not due.
+    /// Takes messages of a connection that are due, oldest first: nobody else is given them meanwhile. Only the oldest waiting
+    /// message of each booking is given out.
     fn claim_messages<'a>(
         &'a self,
         connection: &'a str,
-        limit: u32,
-        any: bool,
+        claim: Claim<'a>,
         now: Millis,
-        lease: Duration,
     ) -> BoxFuture<'a, Result<Vec<MessageRow>, StoreError>>;
+
+    /// Ends the claims of processes that `is_dead`, so that nobody waits for them to run out; how many messages that were.
+    fn end_dead_claims<'a>(
+        &'a self,
+        now: Millis,
+        is_dead: &'a (dyn Fn(&Owner) -> bool + Sync),
+    ) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// Writes what became of attempts, gives back what was claimed and not tried (positions), and writes how it goes with the
     /// endpoint now (its positions are left alone). What an acknowledgement or another attempt ended meanwhile stays ended.

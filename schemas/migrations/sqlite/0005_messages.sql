@@ -34,6 +34,8 @@ CREATE TABLE message (
     -- NULL when it is not sent (any more).
     due_at       INTEGER,
     leased_until INTEGER NOT NULL,
+    -- The process that has it: JSON.
+    leased_by    TEXT,
     -- Of the show, where there is one.
     starts_at    INTEGER,
     -- It is forgotten then.
@@ -49,6 +51,7 @@ CREATE UNIQUE INDEX message_id ON message (id);
 CREATE UNIQUE INDEX message_sequence ON message (connection, booking, sequence);
 CREATE INDEX message_due ON message (connection, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (connection, position) WHERE state = 'pending';
+CREATE INDEX message_leased ON message (leased_until) WHERE leased_until > 0;
 CREATE INDEX message_dead ON message (connection) WHERE state = 'dead';
 CREATE INDEX message_keep ON message (keep_until);
 

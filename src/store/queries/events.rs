@@ -200,11 +200,13 @@ async fn by_stock(
             let by_key = sqlx::query(
                 "SELECT event_date.* FROM event_date JOIN connection ON connection.id = event_date.connection \
                  WHERE event_date.key = $1 AND event_date.event = $2 AND connection.account = $3 \
-                 AND event_date.stock_id IS NULL LIMIT 2",
+                 AND (event_date.stock_id IS NULL OR event_date.stock_id = $4) LIMIT 2",
             )
             .bind(date_key)
             .bind(event_key)
             .bind(account)
+            // Its number may have become known between the two looks.
+            .bind(stock_id)
             .fetch_all(&mut *c)
             .await?;
             // Two connections with one key: nobody can tell which one it is.

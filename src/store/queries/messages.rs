@@ -7,9 +7,9 @@ use sqlx::Row as _;
 use tokio::sync::watch;
 
 use super::super::{numbers, texts};
-use super::{Connection, Engine, Millis, Row, StoreError, millis, narrow, text};
+use super::{Connection, Engine, Millis, Owner, Row, StoreError, millis, narrow, text};
 use crate::store::messages::{
-    Attempted, Condition, EndpointCounts, EndpointRow, EndpointState, KEPT_FOR, MAX_ATTEMPTS_KEPT, MAX_MESSAGES,
+    Attempted, Claim, Condition, EndpointCounts, EndpointRow, EndpointState, KEPT_FOR, MAX_ATTEMPTS_KEPT, MAX_MESSAGES,
     MessageFilter, MessageRow, MessageState, MessageStore, NewMessage,
 };
 
@@ -69,10 +69,8 @@ impl MessageStore for Engine {
     fn claim_messages<'a>(
         &'a self,
         connection: &'a str,
-        limit: u32,
-        any: bool,
+        claim: Claim<'a>,
         now: Millis,
-        lease: Duration,
     ) -> BoxFuture<'a, Result<Vec<MessageRow>, StoreError>> {
         write!(self, c => async {
             let rows = sqlx::query(concat!(
@@ -84,22 +82,53 @@ impl MessageStore for Engine {
                 skip_locked!()
             ))
             .bind(connection)
-            .bind(any)
+            .bind(claim.any)
             .bind(now)
-            .bind(i64::from(limit))
+            .bind(i64::from(claim.limit))
             .fetch_all(&mut *c)
             .await?;
-            let claimed: Vec<MessageRow> = rows.iter().map(message).collect::<Result<_, StoreError>>()?;
+            let claimed = all(&rows, message)?;
             sqlx::query(concat!(
-                "UPDATE message SET leased_until = $2 WHERE connection = $1 AND position ",
+                "UPDATE message SET leased_until = $2, leased_by = $4 WHERE connection = $1 AND position ",
                 one_of!("$3")
             ))
             .bind(connection)
-            .bind(now.saturating_add(millis(lease)))
+            .bind(now.saturating_add(millis(claim.lease)))
             .bind(numbers(claimed.iter().map(|message| message.position)))
+            .bind(serde_json::to_string(claim.owner).unwrap_or_default())
             .execute(c)
             .await?;
             Ok(claimed)
+        })
+    }
+
+    fn end_dead_claims<'a>(
+        &'a self,
+        now: Millis,
+        is_dead: &'a (dyn Fn(&Owner) -> bool + Sync),
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        write!(self, c => async {
+            let claimants: Vec<Option<String>> =
+                sqlx::query_scalar("SELECT DISTINCT leased_by FROM message WHERE leased_until > 0 AND leased_until > $1")
+                    .bind(now)
+                    .fetch_all(&mut *c)
+                    .await?;
+            let dead: Vec<String> = claimants
+                .into_iter()
+                .flatten()
+                .filter(|claimant| serde_json::from_str::<Owner>(claimant).is_ok_and(|owner| is_dead(&owner)))
+                .collect();
+            if dead.is_empty() {
+                return Ok(0);
+            }
+            let ended = sqlx::query(concat!(
+                "UPDATE message SET leased_until = 0 WHERE leased_until > 0 AND leased_by ",
+                one_of!("$1")
+            ))
+            .bind(texts(dead.iter().map(String::as_str)))
+            .execute(c)
+            .await?;
+            Ok(ended.rows_affected())
         })
     }
 
