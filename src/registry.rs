@@ -4,6 +4,8 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use passerelle_contract::{BoxFuture, Descriptor};
+/// How a vendor's receiver of signed calls is tried, for `passerelle vendor-check`.
+pub use passerelle_webhook::rehearsal;
 use serde_json::{Value, json};
 
 /// Every adapter, in the order in which they are listed.

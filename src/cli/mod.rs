@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, talk to stderr. With `--format json` stdout carries one JSON object a line and nothing else.
 //! Exit codes: 0 done · 1 done with rejected rows or a held plan · 2 failed · 64 wrong usage · 78 bad configuration; `check` has
-//! its own (0 healthy · 1 degraded · 2 failing · 3 unknown).
+//! its own (0 healthy · 1 degraded · 2 failing · 3 unknown), and so has `vendor-check` (1 some rule is broken).
 
 mod adapters;
 mod apply;
@@ -22,6 +22,7 @@ mod schema;
 mod serve;
 mod server;
 mod sync;
+mod vendor_check;
 
 use std::path::PathBuf;
 
@@ -98,6 +99,8 @@ enum Command {
     Adapters(adapters::Adapters),
     /// A simulator alone.
     Sandbox(sandbox::Sandbox),
+    /// Try a vendor's receiver of signed calls.
+    VendorCheck(Box<vendor_check::VendorCheck>),
     /// Print a JSON Schema.
     Schema(schema::Schema),
 }
@@ -135,6 +138,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Command::Explain(command) => command.run(&context).await,
         Command::Adapters(command) => command.run(&context),
         Command::Sandbox(command) => command.run(&context).await,
+        Command::VendorCheck(command) => command.run(&context).await,
         Command::Schema(command) => command.run(&context),
     };
     result.unwrap_or_else(|error| {

@@ -11,7 +11,6 @@ use passerelle_kit::notice::MAX_DOCUMENT_BYTES;
 use url::Url;
 use uuid::Uuid;
 
-use crate::settings::Checked;
 use crate::signature::Signer;
 
 /// Calls under way to one host, over all connections: one slow receiver must not hold up the others of its vendor.
@@ -51,11 +50,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Opens no connection. `base` is one of its addresses; any other that the settings were checked for may be called.
-    pub(crate) fn new(base: &Url, signer: Signer, settings: &Checked) -> Result<Self, AdapterError> {
-        let context = Context { allow_private_addresses: settings.may_be_private, ..Context::default() };
+    /// Opens no connection. `base` is one of its addresses; any other that was checked as the settings are may be called.
+    pub(crate) fn new(base: &Url, signer: Signer, may_be_private: bool) -> Result<Self, AdapterError> {
+        let context = Context { allow_private_addresses: may_be_private, ..Context::default() };
         let config = Config {
-            allow_plain_http: settings.may_be_private,
+            allow_plain_http: may_be_private,
             concurrency: AT_ONCE,
             booking_concurrency: AT_ONCE,
             connect_timeout: CONNECT_TIME,
@@ -79,37 +78,55 @@ impl Caller {
         self.http.act(&act).await
     }
 
+    /// Sends a call with this time and this signature, right or wrong, on a connection of its own; the body of the answer is
+    /// kept only where somebody reads it.
+    pub(crate) async fn present(
+        &self,
+        call: Call<'_>,
+        seconds: i64,
+        signature: String,
+        is_read: bool,
+    ) -> Result<Answer, NotAnswered> {
+        let act = dressed(call, seconds, signature).map_err(NotAnswered::NotSent)?;
+        let act = if is_read { act } else { act.status_only(DROP_AFTER_BYTES) };
+        self.http.act(&act).await
+    }
+
     /// Signed now: each repetition has a time and a signature of its own.
     fn act(&self, call: Call<'_>) -> Result<Act, AdapterError> {
-        if call.body.len() > MAX_DOCUMENT_BYTES {
-            let why = format!("the document has {} bytes, at most {MAX_DOCUMENT_BYTES} are sent", call.body.len());
-            return Err(AdapterError::new(Class::Data, "DocumentTooLarge", call.operation, why));
-        }
         let seconds = now_millis().div_euclid(1_000);
-        let signature = self.signer.header(call.id, seconds, call.body);
-        let mut act = Act::new(call.operation, Verb::Post, call.url.clone(), call.within)
-            .with_body("application/json", call.body.to_vec())
-            .in_lane(call.lane);
-        let replay = call.is_replay.then(|| "1".to_owned());
-        for (name, value) in [
-            ("webhook-id", Some(call.id.to_owned())),
-            ("webhook-timestamp", Some(seconds.to_string())),
-            ("webhook-signature", Some(signature)),
-            ("user-agent", Some(USER_AGENT.to_owned())),
-            ("gateway-contract", Some(CONTRACT.to_owned())),
-            ("gateway-replay", replay),
-        ] {
-            let Some(value) = value else { continue };
-            match (name.parse(), value.parse()) {
-                (Ok(name), Ok(value)) => act = act.with_header(name, value),
-                _ => {
-                    let why = "the message's id has characters that no header can carry";
-                    return Err(AdapterError::new(Class::Data, "BadMessageId", call.operation, why));
-                }
+        dressed(call, seconds, self.signer.header(call.id, seconds, call.body))
+    }
+}
+
+/// The call as it goes out.
+fn dressed(call: Call<'_>, seconds: i64, signature: String) -> Result<Act, AdapterError> {
+    if call.body.len() > MAX_DOCUMENT_BYTES {
+        let why = format!("the document has {} bytes, at most {MAX_DOCUMENT_BYTES} are sent", call.body.len());
+        return Err(AdapterError::new(Class::Data, "DocumentTooLarge", call.operation, why));
+    }
+    let mut act = Act::new(call.operation, Verb::Post, call.url.clone(), call.within)
+        .with_body("application/json", call.body.to_vec())
+        .in_lane(call.lane);
+    let replay = call.is_replay.then(|| "1".to_owned());
+    for (name, value) in [
+        ("webhook-id", Some(call.id.to_owned())),
+        ("webhook-timestamp", Some(seconds.to_string())),
+        ("webhook-signature", Some(signature)),
+        ("user-agent", Some(USER_AGENT.to_owned())),
+        ("gateway-contract", Some(CONTRACT.to_owned())),
+        ("gateway-replay", replay),
+    ] {
+        let Some(value) = value else { continue };
+        match (name.parse(), value.parse()) {
+            (Ok(name), Ok(value)) => act = act.with_header(name, value),
+            _ => {
+                let why = "the message's id has characters that no header can carry";
+                return Err(AdapterError::new(Class::Data, "BadMessageId", call.operation, why));
             }
         }
-        Ok(act)
     }
+    Ok(act)
 }
 
 /// Milliseconds since 1970.

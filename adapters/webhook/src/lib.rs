@@ -1,7 +1,7 @@
 //! Any venue's software that takes signed calls: told of bookings, asked to sell, or fetching what there is to know.
 //!
 //! `settings` says which of the three; `signature` signs; `client` makes a signed call; `deliver` carries messages; `box_office`
-//! asks to sell and to free in synchronous mode; `facts` says what an answer means. The software states its shows itself,
+//! asks to sell and to free in synchronous mode; `facts` says what an answer means; `rehearsal` tries a vendor's receiver. The software states its shows itself,
 //! through the gateway's vendor API.
 //!
 //! Invariants: everything that is sent is signed; a repetition has the same id and the same bytes, so that software which
@@ -12,6 +12,7 @@ mod client;
 mod deliver;
 mod facts;
 mod known;
+pub mod rehearsal;
 mod settings;
 mod signature;
 #[cfg(feature = "simulator")]
@@ -55,7 +56,7 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
     let settings = settings::check(settings, &context)?;
     let caller = match (&settings.messages, &settings.signer) {
         (Some(base), Some(signer)) => {
-            let caller = Caller::new(base, signer.clone(), &settings);
+            let caller = Caller::new(base, signer.clone(), settings.may_be_private);
             Some(caller.map_err(|error| SettingsError::one("mode", error.context))?)
         }
         _ => None,

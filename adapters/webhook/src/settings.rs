@@ -270,15 +270,35 @@ fn needed(checks: &mut Checks, settings: &Settings) {
 
 /// An address that the gateway may be sent to.
 fn address(checks: &mut Checks, path: &str, url: &Url, allowed_ports: &[u16], may_be_private: bool) {
+    checks.no_credentials(path, url, "secret");
+    let inside = "this address lies in a private or loopback network; set allow_private_addresses = true on the connection \
+                  if that is meant";
+    for unfit in unfit(url, allowed_ports, may_be_private) {
+        let message = match unfit {
+            Unfit::Form => URL,
+            Unfit::Port => "write an address at port 443, or name its port in allowed_ports",
+            Unfit::Inside => inside,
+        };
+        checks.ensure(false, path, message);
+    }
+}
+
+/// Why the gateway does not go to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Too long, without host, with a fragment, or not https.
+    Form,
+    /// Neither 443 nor a port that was allowed.
+    Port,
+    /// It lies in a private or loopback network.
+    Inside,
+}
+
+/// What is wrong with an address, as far as its letters tell; what a name leads to is looked at when the connection is made.
+pub(crate) fn unfit(url: &Url, allowed_ports: &[u16], may_be_private: bool) -> Vec<Unfit> {
     let short = url.as_str().len() <= MAX_URL_BYTES && url.host().is_some() && url.fragment().is_none();
     let scheme = url.scheme() == "https" || (may_be_private && url.scheme() == "http");
-    checks.ensure(short && scheme, path, URL);
-    checks.no_credentials(path, url, "secret");
-    if may_be_private {
-        return;
-    }
     let port = url.port_or_known_default().is_none_or(|port| port == 443 || allowed_ports.contains(&port));
-    checks.ensure(port, path, "write an address at port 443, or name its port in allowed_ports");
     let inside = match url.host() {
         // Decimal, octal and hexadecimal spellings are addresses by now.
         Some(Host::Ipv4(v4)) => !http::is_public(IpAddr::V4(v4)),
@@ -290,9 +310,12 @@ fn address(checks: &mut Checks, path: &str, url: &Url, allowed_ports: &[u16], ma
         }
         None => false,
     };
-    let message = "this address lies in a private or loopback network; set allow_private_addresses = true on the connection \
-                   if that is meant";
-    checks.ensure(!inside, path, message);
+    let problems = [
+        (!(short && scheme), Unfit::Form),
+        (!(port || may_be_private), Unfit::Port),
+        (inside && !may_be_private, Unfit::Inside),
+    ];
+    problems.into_iter().filter_map(|(is_wrong, what)| is_wrong.then_some(what)).collect()
 }
 
 fn delays(checks: &mut Checks, written: &[WrittenDelay]) -> Vec<Duration> {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use passerelle_kit::secret::Secret;
 use sha2::Sha256;
+use uuid::Uuid;
 
 /// What a written secret begins with.
 const PREFIX: &str = "whsec_";
@@ -32,6 +33,20 @@ impl Key {
         if !SECRET_BYTES.contains(&bytes.len()) {
             return None;
         }
+        Hmac::new_from_slice(&bytes).ok().map(Self)
+    }
+
+    /// The classic mistake: keyed with what is written, whole and without what it begins with. For rehearsals, which must find
+    /// it refused.
+    pub(crate) fn of_text(secret: &Secret) -> Vec<Self> {
+        let written = secret.expose();
+        let texts = [Some(written), written.strip_prefix(PREFIX)];
+        texts.into_iter().flatten().filter_map(|text| Hmac::new_from_slice(text.as_bytes()).ok().map(Self)).collect()
+    }
+
+    /// A key that nobody else has.
+    pub(crate) fn of_nobody() -> Option<Self> {
+        let bytes = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
         Hmac::new_from_slice(&bytes).ok().map(Self)
     }
 
