@@ -149,7 +149,7 @@ async fn nothing_is_given_out_before_what_came_earlier(place: Place) {
     let store = place.open().await;
     tell(&*store, "a", &[created("m1", "b1"), cancelled("m2", "b1"), created("m3", "b2")]).await;
     assert_eq!(claim(&*store, NOW).await, ["m1", "m3"]);
-    store.attempted(&endpoint(&*store).await, &[delivered(1)], &[3]).await.unwrap();
+    store.attempted(&endpoint(&*store).await, &[delivered(1)], &[3], None).await.unwrap();
     assert_eq!(claim(&*store, NOW).await, ["m2", "m3"]);
 }
 
@@ -179,7 +179,7 @@ async fn what_became_of_an_attempt_is_kept(place: Place) {
         ..delivered(1)
     };
     let broken = EndpointRow { failures: 1, failing_since: Some(NOW), ..endpoint(&*store).await };
-    store.attempted(&broken, &[failed, delivered(2)], &[]).await.unwrap();
+    store.attempted(&broken, &[failed, delivered(2)], &[], None).await.unwrap();
     let rows = all(&*store).await;
     assert_eq!(
         (rows[0].state, rows[0].due_at, rows[0].last_status),
@@ -192,7 +192,7 @@ async fn what_became_of_an_attempt_is_kept(place: Place) {
     assert_eq!((counts[0].pending, counts[0].dead, counts[0].endpoint.failures), (1, 0, 1));
     // Somebody else's late word does not undo what was delivered.
     let late = Attempted { state: MessageState::Dead, ..delivered(2) };
-    store.attempted(&broken, &[late], &[]).await.unwrap();
+    store.attempted(&broken, &[late], &[], None).await.unwrap();
     assert_eq!(all(&*store).await[1].state, MessageState::Delivered);
 }
 
@@ -242,7 +242,7 @@ async fn replayed_messages_keep_id_and_body(place: Place) {
     let before = all(&*store).await;
     let dead = Attempted { state: MessageState::Dead, attempts: 4, ..delivered(1) };
     let gone = EndpointRow { state: EndpointState::Gone, failures: 3, ..endpoint(&*store).await };
-    store.attempted(&gone, &[dead, delivered(2)], &[]).await.unwrap();
+    store.attempted(&gone, &[dead, delivered(2)], &[], None).await.unwrap();
     let only_dead = MessageFilter { states: vec![MessageState::Dead], ..MessageFilter::default() };
     assert_eq!(store.messages(&only_dead, 10).await.unwrap().len(), 1);
     store.replay_messages(ENDPOINT, &[1, 2], NOW, Duration::from_millis(200)).await.unwrap();
@@ -264,14 +264,14 @@ async fn a_resting_endpoint_is_tried_when_its_rest_is_over(place: Place) {
         ..delivered(position)
     };
     let rests = EndpointRow { failures: 10, probe_at: Some(NOW + 60_000), ..endpoint(&*store).await };
-    store.attempted(&rests, &[later(1), later(2)], &[]).await.unwrap();
+    store.attempted(&rests, &[later(1), later(2)], &[], None).await.unwrap();
     assert_eq!(store.endpoints_with_due(NOW + 59_999).await.unwrap(), Vec::<String>::new());
     assert_eq!(store.endpoints_with_due(NOW + 60_000).await.unwrap(), [ENDPOINT]);
     let owner = Owner::current("test");
     let probe = store.claim_messages(ENDPOINT, of(&owner, 1, true), NOW + 60_000).await.unwrap();
     assert_eq!(probe.len(), 1, "what is not due yet will do");
     let disabled = EndpointRow { state: EndpointState::Disabled, ..rests };
-    store.attempted(&disabled, &[], &[1]).await.unwrap();
+    store.attempted(&disabled, &[], &[1], None).await.unwrap();
     assert_eq!(store.endpoints_with_due(NOW + 90_000).await.unwrap(), Vec::<String>::new());
     assert!(store.reopen_endpoint(ENDPOINT, NOW + 90_000).await.unwrap());
     assert_eq!(claim(&*store, NOW + 90_000).await.len(), 2);
@@ -282,7 +282,7 @@ async fn old_messages_are_forgotten_whole(place: Place) {
     let kept = Millis::try_from(KEPT_FOR.as_millis()).unwrap();
     let show = NewMessage { starts_at: Some(NOW + kept), ..created("m2", "b2") };
     tell(&*store, "a", &[created("m1", "b1"), show]).await;
-    store.attempted(&endpoint(&*store).await, &[delivered(1)], &[]).await.unwrap();
+    store.attempted(&endpoint(&*store).await, &[delivered(1)], &[], None).await.unwrap();
     assert_eq!(store.forget_messages(NOW + kept - 1, 10).await.unwrap(), 0);
     assert_eq!(store.forget_messages(NOW + kept, 10).await.unwrap(), 1);
     assert_eq!(store.message("m1").await.unwrap(), None);

@@ -39,6 +39,15 @@ const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(30);
 /// Messages forgotten at once.
 const FORGOTTEN_AT_ONCE: u32 = 1_000;
 
+/// What became of messages that were claimed.
+struct Sent {
+    /// How it goes with the endpoint now.
+    endpoint: EndpointRow,
+    attempts: Vec<Attempted>,
+    /// Positions of those that were not tried.
+    given_back: Vec<i64>,
+}
+
 struct Worker {
     store: Arc<dyn Store>,
     sinks: Arc<dyn Sinks>,
@@ -122,35 +131,35 @@ impl Worker {
             // Its adapter cannot be made now, or the connection is gone: what waits keeps waiting.
             return Ok(false);
         };
-        while !self.stop.is_cancelled() {
-            let Some(endpoint) = self.store.endpoint(connection).await? else { return Ok(false) };
-            let now = (self.now)();
-            let resting = endpoint.probe_at.is_some();
-            if endpoint.state != EndpointState::Open || endpoint.probe_at.is_some_and(|at| at > now) {
-                return Ok(false);
-            }
-            let limit = if resting { 1 } else { CLAIMED_AT_ONCE };
-            let claim = Claim { owner: &self.owner, limit, any: resting, lease: LEASE };
-            let claimed = self.store.claim_messages(connection, claim, now).await?;
-            if claimed.is_empty() {
-                return Ok(true);
-            }
-            let after = self.send_all(&endpoint, claimed, adapter.as_ref()).await?;
-            if after.state != EndpointState::Open || after.failures > endpoint.failures {
-                return Ok(false);
-            }
+        let Some(mut endpoint) = self.store.endpoint(connection).await? else { return Ok(false) };
+        let resting = endpoint.probe_at.is_some();
+        if endpoint.state != EndpointState::Open || endpoint.probe_at.is_some_and(|at| at > (self.now)()) {
+            return Ok(false);
         }
-        Ok(false)
+        let limit = if resting { 1 } else { CLAIMED_AT_ONCE };
+        let claim = Claim { owner: &self.owner, limit, any: resting, lease: LEASE };
+        let mut claimed = self.store.claim_messages(connection, claim, (self.now)()).await?;
+        while !claimed.is_empty() {
+            let sent = self.send_all(&endpoint, claimed, adapter.as_ref()).await;
+            let is_well = sent.endpoint.state == EndpointState::Open && sent.endpoint.failures == 0;
+            let go_on = is_well && !resting && !self.stop.is_cancelled();
+            // What comes next is claimed with what became of this: one transaction for both.
+            let then = go_on.then(|| (claim, (self.now)()));
+            claimed = self.store.attempted(&sent.endpoint, &sent.attempts, &sent.given_back, then).await?;
+            if !go_on {
+                return Ok(is_well);
+            }
+            endpoint = sent.endpoint;
+        }
+        Ok(true)
     }
 
-    /// Sends what was claimed, a few at once, and writes what became of it.
-    async fn send_all(
-        &self,
-        endpoint: &EndpointRow,
-        claimed: Vec<MessageRow>,
-        adapter: &dyn Adapter,
-    ) -> Result<EndpointRow, StoreError> {
-        let Some(sink) = adapter.notices() else { return Ok(endpoint.clone()) };
+    /// Sends what was claimed, a few at once.
+    async fn send_all(&self, endpoint: &EndpointRow, claimed: Vec<MessageRow>, adapter: &dyn Adapter) -> Sent {
+        let Some(sink) = adapter.notices() else {
+            let given_back = claimed.iter().map(|message| message.position).collect();
+            return Sent { endpoint: endpoint.clone(), attempts: Vec::new(), given_back };
+        };
         let troubled = AtomicBool::new(false);
         let until = Instant::now() + LONGEST_SENDING;
         let results: Vec<(MessageRow, Option<Attempt>)> = futures_util::stream::iter(claimed)
@@ -186,8 +195,7 @@ impl Worker {
                 None => given_back.push(message.position),
             }
         }
-        self.store.attempted(&after, &attempts, &given_back).await?;
-        Ok(after)
+        Sent { endpoint: after, attempts, given_back }
     }
 
     async fn send(&self, message: &MessageRow, sink: &dyn passerelle_contract::NoticeSink) -> Attempt {

@@ -279,12 +279,14 @@ pub trait MessageStore: Send + Sync {
 
     /// Writes what became of attempts, gives back what was claimed and not tried (positions), and writes how it goes with the
     /// endpoint now (its positions are left alone). What an acknowledgement or another attempt ended meanwhile stays ended.
+    /// With `then`, claims the next messages in the same transaction, as [`MessageStore::claim_messages`] does.
     fn attempted<'a>(
         &'a self,
         endpoint: &'a EndpointRow,
         attempts: &'a [Attempted],
         given_back: &'a [i64],
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+        then: Option<(Claim<'a>, Millis)>,
+    ) -> BoxFuture<'a, Result<Vec<MessageRow>, StoreError>>;
 
     /// Speaks to an endpoint again: what waits is due now. False when there is none.
     fn reopen_endpoint<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;

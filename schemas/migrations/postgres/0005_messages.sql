@@ -49,7 +49,7 @@ CREATE TABLE message (
 );
 CREATE UNIQUE INDEX message_id ON message (id);
 CREATE UNIQUE INDEX message_sequence ON message (connection, booking, sequence);
-CREATE INDEX message_due ON message (connection, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX message_due ON message (connection, due_at, position) WHERE due_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (connection, position) WHERE state = 'pending';
 CREATE INDEX message_leased ON message (leased_until) WHERE leased_until > 0;
 CREATE INDEX message_dead ON message (connection) WHERE state = 'dead';

@@ -1,5 +1,6 @@
 -- What venues' software is told, the shows that it states through our API, the tickets that we issue for it, bookings of
--- products, and countermarks. The same tables exist for PostgreSQL.
+-- products, and countermarks. The same tables exist for PostgreSQL. Tables that are looked up in several ways keep their row ids:
+-- a clustered key would be searched instead of the indexes, and read everything of a connection.
 
 -- A connection whose software is told of bookings.
 CREATE TABLE endpoint (
@@ -46,10 +47,10 @@ CREATE TABLE message (
     last_status  INTEGER,
     last_error   TEXT,
     PRIMARY KEY (connection, position)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX message_id ON message (id);
 CREATE UNIQUE INDEX message_sequence ON message (connection, booking, sequence);
-CREATE INDEX message_due ON message (connection, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX message_due ON message (connection, due_at, position) WHERE due_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (connection, position) WHERE state = 'pending';
 CREATE INDEX message_leased ON message (leased_until) WHERE leased_until > 0;
 CREATE INDEX message_dead ON message (connection) WHERE state = 'dead';
@@ -92,7 +93,7 @@ CREATE TABLE stated_stock (
     gone       INTEGER NOT NULL,
     stated_at  INTEGER NOT NULL,
     PRIMARY KEY (connection, stock)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX stated_stock_event ON stated_stock (connection, event);
 
 -- Barcodes that a venue imported, one for each seat.
@@ -106,7 +107,7 @@ CREATE TABLE pool_barcode (
     booking    TEXT,
     former     TEXT,
     PRIMARY KEY (connection, barcode)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX pool_barcode_stock ON pool_barcode (connection, stock, ordinal);
 CREATE INDEX pool_barcode_free ON pool_barcode (connection, stock, ordinal) WHERE booking IS NULL;
 CREATE INDEX pool_barcode_booking ON pool_barcode (connection, booking) WHERE booking IS NOT NULL;
@@ -122,7 +123,7 @@ CREATE TABLE issued (
     -- JSON: the barcodes by seat.
     barcodes   TEXT    NOT NULL,
     PRIMARY KEY (connection, booking)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX issued_stock ON issued (connection, stock);
 
 -- Answers to calls that carried an `Idempotency-Key`, for 24 hours.
@@ -155,7 +156,7 @@ CREATE TABLE product_booking (
     expires_at  INTEGER NOT NULL,
     moved_at    INTEGER NOT NULL,
     PRIMARY KEY (account, fingerprint)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX product_booking_offer ON product_booking (account, offer_id);
 
 -- Offers with recent activity: their bookings are compared with pass Culture's listing.

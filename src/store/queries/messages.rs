@@ -21,10 +21,12 @@ impl MessageStore for Engine {
     fn endpoints_with_due(&self, now: Millis) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         read!(self, c => async {
             let found = sqlx::query_scalar(
+                // Two looks, so that each goes by the index of what is due and none reads everything that was ever told.
                 "SELECT connection FROM endpoint WHERE state = 'open' AND (probe_at IS NULL OR probe_at <= $1) \
-                 AND EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection \
-                 AND (due_at <= $1 OR (endpoint.probe_at IS NOT NULL AND due_at IS NOT NULL)) AND leased_until <= $1) \
-                 ORDER BY connection",
+                 AND (EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection \
+                 AND due_at <= $1 AND leased_until <= $1) \
+                 OR (probe_at IS NOT NULL AND EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection \
+                 AND due_at IS NOT NULL AND leased_until <= $1))) ORDER BY connection",
             )
             .bind(now)
             .fetch_all(c)
@@ -72,34 +74,7 @@ impl MessageStore for Engine {
         claim: Claim<'a>,
         now: Millis,
     ) -> BoxFuture<'a, Result<Vec<MessageRow>, StoreError>> {
-        write!(self, c => async {
-            let rows = sqlx::query(concat!(
-                "SELECT * FROM message WHERE connection = $1 AND due_at IS NOT NULL AND ($2 OR due_at <= $3) \
-                 AND leased_until <= $3 AND NOT EXISTS (SELECT 1 FROM message AS earlier \
-                 WHERE earlier.connection = message.connection AND earlier.booking = message.booking \
-                 AND earlier.sequence < message.sequence AND earlier.state = 'pending') \
-                 ORDER BY due_at, position LIMIT $4",
-                skip_locked!()
-            ))
-            .bind(connection)
-            .bind(claim.any)
-            .bind(now)
-            .bind(i64::from(claim.limit))
-            .fetch_all(&mut *c)
-            .await?;
-            let claimed = all(&rows, message)?;
-            sqlx::query(concat!(
-                "UPDATE message SET leased_until = $2, leased_by = $4 WHERE connection = $1 AND position ",
-                one_of!("$3")
-            ))
-            .bind(connection)
-            .bind(now.saturating_add(millis(claim.lease)))
-            .bind(numbers(claimed.iter().map(|message| message.position)))
-            .bind(serde_json::to_string(claim.owner).unwrap_or_default())
-            .execute(c)
-            .await?;
-            Ok(claimed)
-        })
+        write!(self, c => take(c, connection, claim, now))
     }
 
     fn end_dead_claims<'a>(
@@ -137,7 +112,8 @@ impl MessageStore for Engine {
         endpoint: &'a EndpointRow,
         attempts: &'a [Attempted],
         given_back: &'a [i64],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        then: Option<(Claim<'a>, Millis)>,
+    ) -> BoxFuture<'a, Result<Vec<MessageRow>, StoreError>> {
         write!(self, c => async {
             for attempt in attempts {
                 attempted(c, &endpoint.connection, attempt).await?;
@@ -163,9 +139,12 @@ impl MessageStore for Engine {
             .bind(endpoint.probe_at)
             .bind(endpoint.last_success_at)
             .bind(endpoint.last_error.as_deref().map(text))
-            .execute(c)
+            .execute(&mut *c)
             .await?;
-            Ok(())
+            match then {
+                Some((claim, now)) => take(c, &endpoint.connection, claim, now).await,
+                None => Ok(Vec::new()),
+            }
         })
     }
 
@@ -394,6 +373,43 @@ async fn add_one(c: &mut Connection, new: &NewMessage) -> Result<(), StoreError>
     .execute(c)
     .await?;
     Ok(())
+}
+
+/// Only the oldest waiting message of each booking is given out.
+async fn take(
+    c: &mut Connection,
+    connection: &str,
+    claim: Claim<'_>,
+    now: Millis,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let rows = sqlx::query(concat!(
+        "SELECT * FROM message WHERE connection = $1 AND due_at <= $2 AND leased_until <= $3 AND NOT EXISTS (SELECT 1 FROM message AS earlier \
+         WHERE earlier.connection = message.connection AND earlier.booking = message.booking \
+         AND earlier.sequence < message.sequence AND earlier.state = 'pending') \
+         ORDER BY due_at, position LIMIT $4",
+        skip_locked!()
+    ))
+    .bind(connection)
+    .bind(if claim.any { Millis::MAX } else { now })
+    .bind(now)
+    .bind(i64::from(claim.limit))
+    .fetch_all(&mut *c)
+    .await?;
+    let claimed = all(&rows, message)?;
+    if claimed.is_empty() {
+        return Ok(claimed);
+    }
+    sqlx::query(concat!(
+        "UPDATE message SET leased_until = $2, leased_by = $4 WHERE connection = $1 AND position ",
+        one_of!("$3")
+    ))
+    .bind(connection)
+    .bind(now.saturating_add(millis(claim.lease)))
+    .bind(numbers(claimed.iter().map(|message| message.position)))
+    .bind(serde_json::to_string(claim.owner).unwrap_or_default())
+    .execute(c)
+    .await?;
+    Ok(claimed)
 }
 
 async fn attempted(c: &mut Connection, connection: &str, attempt: &Attempted) -> Result<(), StoreError> {
