@@ -109,8 +109,20 @@ async fn take(State(inner): State<Arc<Inner>>, body: Bytes) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+async fn fresh_database(url: &str) -> String {
+    use sqlx::Connection as _;
+    let name = format!("passerelle_bench_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    // The name is made here of letters and digits.
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    let mut url = url::Url::parse(url).unwrap();
+    url.set_path(&name);
+    url.into()
+}
+
 /// The gateway's own server and its delivery, over one store.
 async fn serve(url: &str, receivers: &[Receiver], folder: &std::path::Path) -> SocketAddr {
+    let url = if url.starts_with("postgres") { fresh_database(url).await } else { url.to_owned() };
     for (name, text) in [("key", KEY), ("secret", SECRET), ("api", "bench-api-key")] {
         std::fs::write(folder.join(name), text).unwrap();
     }
