@@ -53,6 +53,19 @@
 //! 6. [`booking::Desk::settle`] comes back to everything that has something left to do: a lost sale is looked for, a late one is
 //!    freed, a sold one is found in pass Culture's own listing two minutes later, or its seats are freed.
 
+//!
+//! # What a venue's software is told
+//!
+//! 1. A seat: [`booking`] decides, with the move of a booking's row, what is told of it; the store writes both in one transaction.
+//!    A book: pass Culture notifies once; [`notices`] stores it, many in one transaction, and compares offers with recent
+//!    activity with pass Culture's listing, since of some things it never notifies.
+//! 2. [`delivery`] claims what is due, endpoint by endpoint, and hands each message to the adapter's `NoticeSink`, which signs
+//!    and carries it; what was not taken is due again later, and given up after days.
+//! 3. Software that is not called fetches the same documents at `/vendor/v1/events-feed` ([`web`]).
+//!
+//! Vendors that cannot sell for us state their shows at `/vendor/v1` or set barcodes aside; [`allotment`] puts a source and a box
+//! office around their adapter, so that both rivers see a vendor like any other.
+
 pub mod allotment;
 pub mod booking;
 pub mod catalogue;

@@ -55,6 +55,23 @@ fn a_booking_becomes_a_real_seat_and_a_cancellation_frees_it() {
 }
 
 #[test]
+fn an_unsigned_hint_brings_a_pass_and_nothing_else() {
+    let cinema = Cinema::new(Which::Pretix);
+    let server = cinema.open();
+    let [open, ..] = cinema.shows();
+    let stock = cinema.stock(open);
+    cinema.vendor.set_places(open, 7);
+    let hint = |connection: &str, body: &str| {
+        let request = reqwest::Client::new().post(format!("{}/hints/{connection}", server.base)).body(body.to_owned());
+        cinema.block_on(request.send()).unwrap().status().as_u16()
+    };
+    // What it says is not even read.
+    assert_eq!(hint(CONNECTION, "{\"action\": \"pretix.event.deleted\", \"event\": \"all\""), 202);
+    cinema::until("the new number", || cinema.places(stock) == Some(7));
+    assert_eq!((hint(CONNECTION, ""), hint("nobody", "")), (202, 404));
+}
+
+#[test]
 fn a_programme_is_on_sale_within_one_sync_and_a_second_sends_nothing() {
     for which in ALL {
         let cinema = Cinema::new(which);

@@ -13,8 +13,6 @@ use crate::store::Millis;
 use crate::store::bookings::BookingRow;
 use crate::store::events::SoldDate;
 
-/// The 30 symbols of a reference: no letter that looks like a digit, and none that a vendor would change.
-const SYMBOLS: &[u8; 30] = b"ABCDEFGHJKLMNPQRSTUVWXYZ234567";
 /// Length of a reference, in characters.
 const REFERENCE_LENGTH: usize = 16;
 
@@ -108,14 +106,7 @@ fn instant(at: Millis) -> SystemTime {
 /// A new reference. 16 symbols of 30: two in a lifetime are never the same.
 pub(super) fn new_reference() -> String {
     // A version 4 UUID has 122 random bits; 16 symbols need 79.
-    let mut left = uuid::Uuid::new_v4().as_u128();
-    (0..REFERENCE_LENGTH)
-        .map(|_| {
-            let symbol = SYMBOLS[(left % 30) as usize % SYMBOLS.len()];
-            left /= 30;
-            char::from(symbol)
-        })
-        .collect()
+    Reference::symbols(uuid::Uuid::new_v4().as_u128(), REFERENCE_LENGTH)
 }
 
 #[cfg(test)]

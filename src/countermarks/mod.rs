@@ -149,8 +149,11 @@ impl Counter<'_> {
         let step = match client.move_countermark(token, *deed).await {
             Ok(Moved::Done) => Step::Tell { state: State::after(*deed), already: false },
             Ok(Moved::Refused { refusal, after_lost }) => {
-                // Done by a request that ran beside this one?
-                let beside = self.read(&intent.fingerprint).await?.is_some_and(|row| row.done == Some(*deed));
+                // Done by a request that ran beside this one? It may not have written yet that it is done; that it asked after
+                // us stands there.
+                let moved = |row: &CountermarkRow| row.moved_at != intent.moved_at;
+                let same = |row: CountermarkRow| row.asked == Some(*deed) || row.done == Some(*deed);
+                let beside = self.read(&intent.fingerprint).await?.filter(moved).is_some_and(same);
                 let by_us = after_lost || beside || known.has(*deed);
                 if *deed == Deed::Keep && refusal == TokenRefusal::NotUsed {
                     let shown = self.look(token).await?;

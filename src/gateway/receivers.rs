@@ -61,9 +61,10 @@ impl Gateway {
         }
         let before = remembered.map(|(_, receivers)| receivers).unwrap_or_default();
         let mut receivers = Vec::new();
-        for connection in self.store.connections().await? {
+        let connections = self.store.connections().await?;
+        for connection in &connections {
             let last = || before.iter().find(|receiver| receiver.connection.id == connection.id).cloned();
-            let (adapter, last) = match self.adapter(&connection) {
+            let (adapter, last) = match self.adapter(connection) {
                 Ok(adapter) => (adapter, None),
                 Err(problems) => {
                     let Some(last) = last() else { continue };
@@ -78,16 +79,33 @@ impl Gateway {
             if adapter.notices().is_none() {
                 continue;
             }
-            let venue = match connection.venue {
-                Some(venue) => Some(venue),
-                None => self.store.state(&connection.id).await?.venue_id.or(last.and_then(|last| last.venue)),
-            };
-            receivers.push(Receiver { connection, venue, adapter });
+            let venue = self.venue_of(connection, &connections).await?.or(last.and_then(|last| last.venue));
+            receivers.push(Receiver { connection: connection.clone(), venue, adapter });
         }
         let receivers = Arc::new(receivers);
         *self.receivers.known.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&receivers)));
         Ok(receivers)
+    }
+}
+
+impl Gateway {
+    /// A connection's venue as it is written, as its own passes found it, or as those of another connection with its SIRET did.
+    async fn venue_of(
+        &self,
+        connection: &ConnectionRecord,
+        all: &[ConnectionRecord],
+    ) -> Result<Option<i64>, StoreError> {
+        if connection.venue.is_some() {
+            return Ok(connection.venue);
+        }
+        let same = |other: &&ConnectionRecord| other.siret == connection.siret && other.account == connection.account;
+        for one in std::iter::once(connection).chain(all.iter().filter(same)) {
+            if let Some(venue) = self.store.state(&one.id).await?.venue_id {
+                return Ok(Some(venue));
+            }
+        }
+        Ok(None)
     }
 }
 

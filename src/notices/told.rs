@@ -1,6 +1,6 @@
 //! What is told of a product's booking, and to whom. Pure.
 
-use passerelle_contract::Holder;
+use passerelle_contract::{Holder, Reference};
 use passerelle_kit::notice::{
     BookingData, CancelledData, HolderData, Kind, Reason, UsedData, data, document, instant, message_id,
 };
@@ -10,11 +10,6 @@ use crate::passculture::messages::{Action, BookingRequest, fingerprint_of_notice
 use crate::store::Millis;
 use crate::store::messages::{Condition, NewMessage};
 use crate::store::products::{NoticeRow, Notified, ProductBooking, ProductState};
-
-/// Symbols of a booking's name after its head, as in references.
-const SYMBOLS: &[u8; 30] = b"ABCDEFGHJKLMNPQRSTUVWXYZ234567";
-/// How many of them.
-const NAME_LENGTH: usize = 12;
 
 /// What happened to a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,14 +135,6 @@ fn item(request: &BookingRequest) -> String {
 
 /// A booking's name for venues' software, made of its fingerprint: the same whichever way it became known.
 pub(super) fn booking_name(fingerprint: &str) -> String {
-    let head = fingerprint.get(..32).and_then(|head| u128::from_str_radix(head, 16).ok()).unwrap_or_default();
-    let mut left = head;
-    let symbols: String = (0..NAME_LENGTH)
-        .map(|_| {
-            let symbol = SYMBOLS[(left % 30) as usize % SYMBOLS.len()];
-            left /= 30;
-            char::from(symbol)
-        })
-        .collect();
-    format!("bk_{symbols}")
+    let head = fingerprint.get(..32).and_then(|head| u128::from_str_radix(head, 16).ok());
+    Reference::booking_id_of(head.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ mod admin;
 mod answer;
 mod endpoints;
 mod feed;
+mod hints;
 mod messages;
 mod openapi;
 mod receivers;
@@ -51,6 +52,7 @@ pub struct Web {
     receivers: receivers::Receivers,
     vendors: vendor::Limits,
     intake: Intake,
+    hints: hints::Hints,
 }
 
 impl Web {
@@ -59,7 +61,8 @@ impl Web {
     pub fn new(gateway: Arc<Gateway>, desk: Desk, admin_token: Option<Secret>) -> Self {
         let intake = Intake::new(Arc::clone(&gateway.store));
         let (intakes, receivers) = (stocks::Intakes::default(), receivers::Receivers);
-        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors: vendor::Limits::default() }
+        let (vendors, hints) = (vendor::Limits::default(), hints::Hints::default());
+        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors, hints }
     }
 }
 
@@ -85,6 +88,7 @@ pub fn router(web: Web) -> Router {
         .route("/api/v1/stocks/{venue}", post(stocks::post).put(stocks::put))
         // The address that booksellers' software was written for, before pass Culture closed it.
         .route("/v2/venue/{venue}/stocks", post(stocks::post).put(stocks::put))
+        .route("/hints/{connection}", post(hints::take))
         .route("/vendor/v1/events-feed", get(feed::read))
         .route("/vendor/v1/events-feed/ack", post(feed::acknowledge))
         .merge(tokens::routes())

@@ -96,6 +96,11 @@ fn written() -> Value {
         "info": { "title": "Passerelle", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
         "paths": {
             "/livez": { "get": { "summary": "The process runs", "responses": { "200": { "description": "always" } } } },
+            "/hints/{connection}": { "post": {
+                "summary": "A vendor says, unsigned, that something changed: a pass comes sooner, once a minute at most; the body is not read",
+                "parameters": [{ "name": "connection", "in": "path", "required": true, "schema": { "type": "string" } }],
+                "responses": { "202": { "description": "a pass is due, or one is to come" }, "404": { "description": "no such connection at work" },
+                    "503": { "description": "the store does not answer" } } } },
             "/readyz": { "get": { "summary": "The store answers", "responses": {
                 "200": { "description": "ready" }, "503": { "description": "not ready" } } } },
             "/metrics": { "get": { "summary": "Prometheus metrics", "responses": { "200": { "description": "text format 0.0.4" } } } },

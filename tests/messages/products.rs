@@ -87,6 +87,45 @@ async fn what_was_never_notified_is_found_by_asking() {
     assert_eq!(of("booking.created")["data"]["stock_id"], ean(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_book_that_nobody_fetched_is_told_as_expired() {
+    const DAYS: i64 = 86_400;
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let days_ago = |days: i64| {
+        let settings = stage.sandbox.settings();
+        stage.sandbox.set_settings(passerelle::sandbox::Settings { clock_offset_seconds: -days * DAYS, ..settings });
+    };
+    days_ago(12);
+    let (old, young) = (stage.sell(VENUE, 0).await, stage.sell(VENUE, 1).await);
+    let _server = stage.serve().await;
+    // Booked eleven days ago, and nine.
+    let mut bookings = Vec::new();
+    for (offer, days) in [(old, 11), (young, 9)] {
+        days_ago(days);
+        bookings.push(stage.book(0, offer));
+    }
+    days_ago(0);
+    until("both bookings", || software.calls().len() == 2).await;
+    // pass Culture tells nobody of either.
+    for booking in &bookings {
+        let path = format!("{}/_sandbox/bookings/{}/expire", stage.sandbox.base_url(), booking.id);
+        assert!(stage.client.post(path).send().await.unwrap().status().is_success());
+    }
+    assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
+    until("both ends", || software.calls().len() == 4).await;
+    let reason = |item: u64| {
+        let documents: Vec<Value> = software.calls().iter().map(super::receiver::Call::document).collect();
+        let made =
+            documents.iter().find(|one| one["data"]["stock_id"] == ean(item)).unwrap()["data"]["booking_id"].clone();
+        let over = documents.iter().find(|one| one["type"] == "booking.cancelled" && one["data"]["booking_id"] == made);
+        over.unwrap()["data"]["reason"].clone()
+    };
+    // Ten days are a book's time; what ends before was ended by somebody.
+    assert_eq!((reason(0), reason(1)), (json!("expired"), json!("beneficiary")));
+}
+
 /// A notification as pass Culture signs it.
 async fn notify(stage: &Stage, server: &Server, person: u32, action: &str) -> u16 {
     let text = |value: &str| Value::from(value);

@@ -69,8 +69,23 @@ pub struct Reference(pub String);
 
 /// Characters of a [`Reference::booking_id`] after its head.
 const BOOKING_ID_LENGTH: usize = 12;
+/// The 30 symbols of names that people read out: no letter that looks like a digit, and none that a vendor would change.
+const SYMBOLS: &[u8; 30] = b"ABCDEFGHJKLMNPQRSTUVWXYZ234567";
 
 impl Reference {
+    /// A name of so many symbols made of a number, the same for the same number. 24 symbols hold 117 bits.
+    #[must_use]
+    pub fn symbols(number: u128, count: usize) -> String {
+        let digits = std::iter::successors(Some(number), |left| Some(left / 30));
+        digits.take(count).map(|left| char::from(SYMBOLS[(left % 30) as usize % SYMBOLS.len()])).collect()
+    }
+
+    /// A booking's name for venues' software made of a number: for what has no reference.
+    #[must_use]
+    pub fn booking_id_of(number: u128) -> String {
+        Self(Self::symbols(number, BOOKING_ID_LENGTH)).booking_id()
+    }
+
     /// The booking's name for venues' software: `bk_` and the reference's first 12 characters. 12 of 30 symbols: two bookings of
     /// one connection never have the same.
     #[must_use]
