@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Cents, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket,
 };
 use passerelle_kit::json::Object;
 use passerelle_kit::records::record;
+use passerelle_kit::sales::NotSold;
 use serde_json::value::RawValue;
 
 use crate::client::{Billetweb, For, LATE_ANSWER, Reply, Trouble};
@@ -35,23 +36,6 @@ const BUYER: (&str, &str) = ("pass", "Culture");
 const PAYMENT: &str = "other";
 /// What is being done, for messages.
 const SELL: &str = "sell";
-
-/// How a step of a sale ends it.
-enum End {
-    Refused(Refusal),
-    Nothing(AdapterError),
-    Unknown(Suspicion),
-}
-
-impl From<AdapterError> for End {
-    fn from(error: AdapterError) -> Self {
-        Self::Nothing(error)
-    }
-}
-
-fn unknown(error: AdapterError) -> End {
-    End::Unknown(Suspicion { error, tickets: Vec::new() })
-}
 
 /// A show at one tariff as it is now.
 enum Live {
@@ -79,14 +63,7 @@ impl BoxOffice for Billetweb {
         journal: &'a dyn Journal,
         deadline: Deadline,
     ) -> BoxFuture<'a, BookOutcome> {
-        Box::pin(async move {
-            match self.sell(order, journal, deadline).await {
-                Ok(sale) => BookOutcome::Booked(sale),
-                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
-                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(suspicion),
-            }
-        })
+        Box::pin(async move { NotSold::outcome(self.sell(order, journal, deadline).await) })
     }
 
     fn find<'a>(
@@ -135,31 +112,31 @@ impl Billetweb {
         }
     }
 
-    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, NotSold> {
         if order.starts_at <= SystemTime::now() {
-            return Err(End::Refused(Refusal::SalesClosed));
+            return Err(NotSold::Refused(Refusal::SalesClosed));
         }
         let place = format!("{} {}", self.settings().http.base, order.show_key);
         let turn = turns::enter(place, deadline.left().saturating_sub(SALE_NEEDS)).await;
         if turn.is_none() {
             let why = "too many others are buying for this session; nothing was sold";
-            return Err(End::Nothing(AdapterError::new(Class::Transient, "VendorBusy", SELL, why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "VendorBusy", SELL, why)));
         }
         let left = match self.live(order, deadline).await? {
-            Live::Gone => return Err(End::Refused(Refusal::ShowGone)),
-            Live::NoTariff => return Err(End::Refused(Refusal::NoTariff)),
-            Live::OnSale { open: false, .. } => return Err(End::Refused(Refusal::SalesClosed)),
+            Live::Gone => return Err(NotSold::Refused(Refusal::ShowGone)),
+            Live::NoTariff => return Err(NotSold::Refused(Refusal::NoTariff)),
+            Live::OnSale { open: false, .. } => return Err(NotSold::Refused(Refusal::SalesClosed)),
             Live::OnSale { price, .. } if price != order.price => {
-                return Err(End::Nothing(price_changed(order, price)));
+                return Err(NotSold::Nothing(price_changed(order, price)));
             }
             Live::OnSale { left, .. } => left,
         };
         if let Some(refusal) = too_few(left, order.quantity) {
-            return Err(End::Refused(refusal));
+            return Err(NotSold::Refused(refusal));
         }
         if deadline.left() < SALE_NEEDS {
             let why = "too little time is left to sell; nothing was sold";
-            return Err(End::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", SELL, why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", SELL, why)));
         }
         let booking = Booking::new(order, &self.settings().buyer);
         journal.about_to_sell(&booking.to_json()).await?;
@@ -174,7 +151,7 @@ impl Billetweb {
     }
 
     /// The call that sells; gives the numbers of the orders that it made, in the order of the seats.
-    async fn send(&self, order: &Order, booking: &Booking, deadline: Deadline) -> Result<Vec<String>, End> {
+    async fn send(&self, order: &Order, booking: &Booking, deadline: Deadline) -> Result<Vec<String>, NotSold> {
         let body = body(order, booking).map_err(|why| AdapterError::new(Class::Data, "UnreadableShow", SELL, why))?;
         let path = format!("event/{}/add_order", order.film_key);
         match self.act(SELL, &path, body, deadline.left() + LATE_ANSWER).await {
@@ -185,32 +162,34 @@ impl Billetweb {
                     (1..=order.quantity).filter_map(number).map(|(_, number)| number.clone()).collect();
                 if orders.is_empty() {
                     let why = "the vendor's answer to the sale names no order of ours";
-                    return Err(unknown(AdapterError::new(Class::VendorFault, "MalformedBody", SELL, why)));
+                    return Err(NotSold::unknown(AdapterError::new(Class::VendorFault, "MalformedBody", SELL, why)));
                 }
                 Ok(orders)
             }
             Ok(Reply::No(error)) => Err(self.said_no(order, booking, error, deadline).await),
-            Err(Trouble::Nothing(error)) => Err(End::Nothing(error)),
-            Err(Trouble::Doubt(error)) => Err(unknown(error)),
+            Err(Trouble::Nothing(error)) => Err(NotSold::Nothing(error)),
+            Err(Trouble::Doubt(error)) => Err(NotSold::unknown(error)),
         }
     }
 
     /// A no of a code that nobody has published may have come after the first of two orders was made. It is a refusal only when
     /// the places are gone and not one of them to us.
-    async fn said_no(&self, order: &Order, booking: &Booking, error: AdapterError, deadline: Deadline) -> End {
+    async fn said_no(&self, order: &Order, booking: &Booking, error: AdapterError, deadline: Deadline) -> NotSold {
         let until = Deadline::after(deadline.left().min(AFTERWARDS));
         let ours = self.attendees(&booking.event, &booking.email, until).await;
         if !matches!(&ours, Ok(ours) if ours.is_empty()) {
-            return unknown(error);
+            return NotSold::unknown(error);
         }
         match self.live(order, until).await {
-            Ok(Live::OnSale { left, .. }) => too_few(left, order.quantity).map_or_else(|| unknown(error), End::Refused),
-            _ => unknown(error),
+            Ok(Live::OnSale { left, .. }) => {
+                too_few(left, order.quantity).map_or_else(|| NotSold::unknown(error), NotSold::Refused)
+            }
+            _ => NotSold::unknown(error),
         }
     }
 
     /// One ticket for each seat, at the session that was ordered; anything else is taken back, or told as it is.
-    async fn whole(&self, order: &Order, booking: &Booking, orders: Vec<String>) -> Result<Vec<Ticket>, End> {
+    async fn whole(&self, order: &Order, booking: &Booking, orders: Vec<String>) -> Result<Vec<Ticket>, NotSold> {
         let until = Deadline::after(AFTERWARDS);
         let named = orders.join(" and ");
         let (code, why) = if orders.len() == order.quantity as usize {
@@ -222,7 +201,7 @@ impl Billetweb {
                 // They are sold, and nobody can scan them yet: whoever looks later finds them by their address.
                 Err(error) => {
                     let context = format!("order {named} is made, and its barcodes are not there: {}", error.context);
-                    return Err(unknown(AdapterError { context, ..error }));
+                    return Err(NotSold::unknown(AdapterError { context, ..error }));
                 }
             }
         } else {
@@ -233,9 +212,11 @@ impl Billetweb {
         let undone = self.void_orders(booking, &orders, until).await;
         let rest = self.attendees(&booking.event, &booking.email, until).await;
         match rest {
-            Ok(rest) if undone.iter().all(is_void) && rest.iter().all(|ticket| ticket.void) => Err(End::Nothing(error)),
-            Ok(rest) => Err(End::Unknown(Suspicion { error, tickets: booking.live_tickets(&rest) })),
-            Err(_) => Err(unknown(error)),
+            Ok(rest) if undone.iter().all(is_void) && rest.iter().all(|ticket| ticket.void) => {
+                Err(NotSold::Nothing(error))
+            }
+            Ok(rest) => Err(NotSold::suspected(error, booking.live_tickets(&rest))),
+            Err(_) => Err(NotSold::unknown(error)),
         }
     }
 }

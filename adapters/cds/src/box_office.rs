@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Starts, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Starts, Ticket,
 };
 use passerelle_kit::http::{Answer, NotAnswered, Verb};
 use passerelle_kit::lenient;
+use passerelle_kit::sales::NotSold;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -76,19 +77,6 @@ struct Seat {
     label: String,
 }
 
-/// How a step of a sale ends it.
-enum End {
-    Refused(Refusal),
-    Nothing(AdapterError),
-    Unknown(Box<Suspicion>),
-}
-
-impl From<AdapterError> for End {
-    fn from(error: AdapterError) -> Self {
-        Self::Nothing(error)
-    }
-}
-
 impl BoxOffice for Cds {
     fn semantics(&self) -> Semantics {
         Semantics {
@@ -107,14 +95,7 @@ impl BoxOffice for Cds {
         journal: &'a dyn Journal,
         deadline: Deadline,
     ) -> BoxFuture<'a, BookOutcome> {
-        Box::pin(async move {
-            match self.sell(order, journal, deadline).await {
-                Ok(sale) => BookOutcome::Booked(sale),
-                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
-                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
-            }
-        })
+        Box::pin(async move { NotSold::outcome(self.sell(order, journal, deadline).await) })
     }
 
     fn find<'a>(
@@ -198,18 +179,18 @@ impl Cds {
         seats::read(&value).ok_or_else(|| self.malformed(&answer))
     }
 
-    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, NotSold> {
         let statics = self.known_statics(For::Booking(deadline)).await?;
         let mut rejected = None;
         for _ in 0..CHOICES {
             let Some(live) = self.live(order, &statics, deadline).await? else {
-                return Err(End::Refused(Refusal::ShowGone));
+                return Err(NotSold::Refused(Refusal::ShowGone));
             };
             let voucher = sellable(&live, order)?;
             let chosen = self.choose(order, &live, &statics, deadline).await?;
             if deadline.left() < SALE_NEEDS {
                 let why = "too little time is left to sell; nothing was sold";
-                return Err(End::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", "sell", why)));
+                return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", "sell", why)));
             }
             let trace = Trace {
                 cells: chosen.iter().map(|seat| seat.cell).collect(),
@@ -223,13 +204,19 @@ impl Cds {
                 Created::Rejected(error) => rejected = Some(error),
             }
         }
-        Err(End::Nothing(rejected.unwrap_or_else(|| {
+        Err(NotSold::Nothing(rejected.unwrap_or_else(|| {
             AdapterError::new(Class::VendorFault, "Rejected", "sell", "the vendor rejects the sale")
         })))
     }
 
     /// Seats for a numbered show; none for any other.
-    async fn choose(&self, order: &Order, live: &Live, statics: &Static, deadline: Deadline) -> Result<Vec<Seat>, End> {
+    async fn choose(
+        &self,
+        order: &Order,
+        live: &Live,
+        statics: &Static,
+        deadline: Deadline,
+    ) -> Result<Vec<Seat>, NotSold> {
         if live.mapped == Mapped::No {
             return Ok(Vec::new());
         }
@@ -239,7 +226,7 @@ impl Cds {
         }
         let Some((counting, table)) = statics.counting(live.screen) else {
             let why = "the room of the show is not among the screens, so that no seat can be named";
-            return Err(End::Nothing(AdapterError::new(Class::Settings, "UnknownScreen", "choose seats", why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Settings, "UnknownScreen", "choose seats", why)));
         };
         // A seat without a name is never sold; the room's table may have holes where the map has seats.
         let mut nameless: HashSet<Cell> = HashSet::new();
@@ -252,9 +239,9 @@ impl Cds {
             let free = seats::free(&map, &nameless).len();
             if free == 0 && !nameless.is_empty() {
                 let why = "no free seat of the room has a printed name; check the room's table of labels at the vendor";
-                return Err(End::Nothing(AdapterError::new(Class::Settings, "NamelessSeats", "choose seats", why)));
+                return Err(NotSold::Nothing(AdapterError::new(Class::Settings, "NamelessSeats", "choose seats", why)));
             }
-            return Err(End::Refused(match u32::try_from(free) {
+            return Err(NotSold::Refused(match u32::try_from(free) {
                 Ok(remaining @ 1..) => Refusal::NotEnough { remaining },
                 _ => Refusal::SoldOut,
             }));
@@ -274,28 +261,28 @@ impl Cds {
         chosen: &[Seat],
         left: u32,
         deadline: Deadline,
-    ) -> Result<Created, End> {
+    ) -> Result<Created, NotSold> {
         const OPERATION: &str = "sell";
         let body = transaction(&self.settings().cinema_id, order, voucher, statics.payment, chosen);
         let within = deadline.left() + LATE_ANSWER;
         let answer = match self.act(OPERATION, Verb::Post, "transaction/create", &body, within).await {
             Ok(answer) => answer,
-            Err(NotAnswered::NotSent(error)) => return Err(End::Nothing(error)),
-            Err(NotAnswered::Unknown(error)) => return Err(unknown(error)),
+            Err(NotAnswered::NotSent(error)) => return Err(NotSold::Nothing(error)),
+            Err(NotAnswered::Unknown(error)) => return Err(NotSold::unknown(error)),
         };
         match answer.status {
             200..=299 => self.sale_of(order, &answer, left, deadline).await.map(Created::Sold),
             // Looked at and rejected: usually a seat that was taken meanwhile.
             400 | 409 | 422 => Ok(Created::Rejected(answer.refused())),
             // Turned away before anybody looked at it.
-            401 | 403 | 404 | 405 | 429 => Err(End::Nothing(answer.refused())),
-            _ => Err(unknown(answer.refused())),
+            401 | 403 | 404 | 405 | 429 => Err(NotSold::Nothing(answer.refused())),
+            _ => Err(NotSold::unknown(answer.refused())),
         }
     }
 
     /// The sale in an answer. One that cannot be read is a doubt; one of the wrong size is put right or taken back.
-    async fn sale_of(&self, order: &Order, answer: &Answer, left: u32, deadline: Deadline) -> Result<Sale, End> {
-        let transaction: wire::Transaction<'_> = self.read(answer).map_err(unknown)?;
+    async fn sale_of(&self, order: &Order, answer: &Answer, left: u32, deadline: Deadline) -> Result<Sale, NotSold> {
+        let transaction: wire::Transaction<'_> = self.read(answer).map_err(NotSold::unknown)?;
         let kept = |ticket: &wire::Ticket<'_>| Kept {
             transaction: transaction.id.0,
             invoice: transaction.invoiceid.trimmed().map(|text| text.chars().take(60).collect()),
@@ -327,10 +314,10 @@ impl Cds {
         let voided = !extra.is_empty() && self.void(&extra, soon).await.iter().all(void);
         match (voided, tickets.is_empty()) {
             (true, false) => Ok(Sale { tickets, remaining: Quantity::Exactly(left.saturating_sub(order.quantity)) }),
-            (true, true) if whole => Err(End::Nothing(error)),
+            (true, true) if whole => Err(NotSold::Nothing(error)),
             _ => {
                 tickets.extend(extra);
-                Err(End::Unknown(Box::new(Suspicion { error, tickets })))
+                Err(NotSold::suspected(error, tickets))
             }
         }
     }
@@ -390,24 +377,20 @@ enum Created {
     Rejected(AdapterError),
 }
 
-fn unknown(error: AdapterError) -> End {
-    End::Unknown(Box::new(Suspicion { error, tickets: Vec::new() }))
-}
-
 /// The tariff at which a show is sold, if it is sold at all.
-fn sellable(live: &Live, order: &Order) -> Result<Voucher, End> {
+fn sellable(live: &Live, order: &Order) -> Result<Voucher, NotSold> {
     if live.gone {
-        return Err(End::Refused(Refusal::ShowGone));
+        return Err(NotSold::Refused(Refusal::ShowGone));
     }
     if live.begun {
-        return Err(End::Refused(Refusal::SalesClosed));
+        return Err(NotSold::Refused(Refusal::SalesClosed));
     }
     match live.left {
-        0 => return Err(End::Refused(Refusal::SoldOut)),
-        remaining if remaining < order.quantity => return Err(End::Refused(Refusal::NotEnough { remaining })),
+        0 => return Err(NotSold::Refused(Refusal::SoldOut)),
+        remaining if remaining < order.quantity => return Err(NotSold::Refused(Refusal::NotEnough { remaining })),
         _ => {}
     }
-    let voucher = live.voucher.clone().ok_or(End::Refused(Refusal::NoTariff))?;
+    let voucher = live.voucher.clone().ok_or(NotSold::Refused(Refusal::NoTariff))?;
     if voucher.price == order.price {
         return Ok(voucher);
     }
@@ -415,7 +398,7 @@ fn sellable(live: &Live, order: &Order) -> Result<Voucher, End> {
         "the seat costs {} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
         voucher.price, order.price
     );
-    Err(End::Nothing(AdapterError::new(Class::Data, "PriceChanged", "sell", why)))
+    Err(NotSold::Nothing(AdapterError::new(Class::Data, "PriceChanged", "sell", why)))
 }
 
 fn transaction(cinema: &str, order: &Order, voucher: &Voucher, payment: i64, chosen: &[Seat]) -> Value {

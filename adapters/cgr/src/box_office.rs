@@ -10,10 +10,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Cents, Class, Deadline,
-    FindOutcome, Holder, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket, WallClock,
+    FindOutcome, Holder, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket, WallClock,
 };
 use passerelle_kit::http::{Answer, NotAnswered};
-use passerelle_kit::sales::each_once;
+use passerelle_kit::sales::{NotSold, each_once};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Content;
@@ -75,19 +75,6 @@ enum Live {
     Gone,
 }
 
-/// How a step of a sale ends it.
-enum End {
-    Refused(Refusal),
-    Nothing(AdapterError),
-    Unknown(Suspicion),
-}
-
-impl From<AdapterError> for End {
-    fn from(error: AdapterError) -> Self {
-        Self::Nothing(error)
-    }
-}
-
 impl BoxOffice for Cgr {
     fn semantics(&self) -> Semantics {
         Semantics {
@@ -106,14 +93,7 @@ impl BoxOffice for Cgr {
         journal: &'a dyn Journal,
         deadline: Deadline,
     ) -> BoxFuture<'a, BookOutcome> {
-        Box::pin(async move {
-            match self.sell(order, journal, deadline).await {
-                Ok(sale) => BookOutcome::Booked(sale),
-                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
-                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(suspicion),
-            }
-        })
+        Box::pin(async move { NotSold::outcome(self.sell(order, journal, deadline).await) })
     }
 
     fn find<'a>(
@@ -166,31 +146,31 @@ impl Cgr {
         Ok(Live::Gone)
     }
 
-    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, NotSold> {
         let (left, price) = match self.live(order, deadline).await? {
             // Shows that have begun are not listed: they are no less there for that.
             Live::Gone | Live::NothingOfTheFilm if order.starts_at <= SystemTime::now() => {
-                return Err(End::Refused(Refusal::SalesClosed));
+                return Err(NotSold::Refused(Refusal::SalesClosed));
             }
-            Live::Gone => return Err(End::Refused(Refusal::ShowGone)),
+            Live::Gone => return Err(NotSold::Refused(Refusal::ShowGone)),
             // The weaker of the two things that it may mean: a show that is gone disappears with the passes.
-            Live::NothingOfTheFilm => return Err(End::Refused(Refusal::SoldOut)),
-            Live::OnSale { begun: true, .. } => return Err(End::Refused(Refusal::SalesClosed)),
+            Live::NothingOfTheFilm => return Err(NotSold::Refused(Refusal::SoldOut)),
+            Live::OnSale { begun: true, .. } => return Err(NotSold::Refused(Refusal::SalesClosed)),
             Live::OnSale { left, price, .. } => (left, price),
         };
         if let Some(refusal) = too_few(left, order.quantity) {
-            return Err(End::Refused(refusal));
+            return Err(NotSold::Refused(refusal));
         }
         if price != order.price {
-            return Err(End::Nothing(price_changed(order, price)));
+            return Err(NotSold::Nothing(price_changed(order, price)));
         }
         let Some(number) = self.number() else {
             let why = "the vendor never told the cinema's number, without which nothing can be sold; ask it";
-            return Err(End::Nothing(AdapterError::new(Class::VendorFault, "NoCinemaNumber", "sell", why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::VendorFault, "NoCinemaNumber", "sell", why)));
         };
         if deadline.left() < SALE_NEEDS {
             let why = "too little time is left to sell; nothing was sold";
-            return Err(End::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", "sell", why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", "sell", why)));
         }
         let trace = Trace { token: token(order), left, at: Timestamp::now().as_second() };
         journal.about_to_sell(&serde_json::to_string(&trace).unwrap_or_else(|_| "{}".to_owned())).await?;
@@ -198,7 +178,7 @@ impl Cgr {
     }
 
     /// The call that sells.
-    async fn send(&self, order: &Order, number: i64, trace: &Trace, deadline: Deadline) -> Result<Sale, End> {
+    async fn send(&self, order: &Order, number: i64, trace: &Trace, deadline: Deadline) -> Result<Sale, NotSold> {
         let wait = deadline.left().min(self.settings().timeout);
         let told = wait.as_secs().saturating_sub(VENDOR_GIVES_UP_BEFORE).max(LEAST_TOLD).to_string();
         let nobody = Holder::default();
@@ -219,8 +199,8 @@ impl Cgr {
         ];
         let answer = match self.act(Operation::Book, &parameters, wait + LATE_ANSWER).await {
             Ok(answer) => answer,
-            Err(NotAnswered::NotSent(error)) => return Err(End::Nothing(error)),
-            Err(NotAnswered::Unknown(error)) => return Err(End::Unknown(Suspicion { error, tickets: Vec::new() })),
+            Err(NotAnswered::NotSent(error)) => return Err(NotSold::Nothing(error)),
+            Err(NotAnswered::Unknown(error)) => return Err(NotSold::unknown(error)),
         };
         match self.read(&answer, Operation::Book, &person) {
             Ok(json) => match tickets(&json, order) {
@@ -230,12 +210,12 @@ impl Cgr {
                 None => {
                     let error =
                         malformed("sell", "the vendor says that it sold, and gives no barcode of 1 to 100 characters");
-                    Err(End::Unknown(Suspicion { error, tickets: Vec::new() }))
+                    Err(NotSold::unknown(error))
                 }
             },
             Err(Wrong::Said(said)) => Err(said_no(*said, order)),
-            Err(Wrong::Odd(error)) if turned_away(answer.status) => Err(End::Nothing(error)),
-            Err(Wrong::Odd(error)) => Err(End::Unknown(Suspicion { error, tickets: seen(&answer, order) })),
+            Err(Wrong::Odd(error)) if turned_away(answer.status) => Err(NotSold::Nothing(error)),
+            Err(Wrong::Odd(error)) => Err(NotSold::suspected(error, seen(&answer, order))),
         }
     }
 
@@ -267,18 +247,18 @@ const fn turned_away(status: u16) -> bool {
 
 /// An answer that is whole, with a code other than 0. What the table does not know is a plain no too, which sold nothing: an
 /// assumption of whoever talks to this vendor. Unless a barcode stands beside it.
-fn said_no(said: Said, order: &Order) -> End {
+fn said_no(said: Said, order: &Order) -> NotSold {
     if let Some(tickets) = tickets(&said.json, order) {
-        return End::Unknown(Suspicion { error: said.error, tickets });
+        return NotSold::suspected(said.error, tickets);
     }
     match said.sentence {
-        Sentence::ShowGone => End::Refused(Refusal::ShowGone),
+        Sentence::ShowGone => NotSold::Refused(Refusal::ShowGone),
         Sentence::TooFew { remaining } => match too_few(remaining, order.quantity) {
-            Some(refusal) => End::Refused(refusal),
+            Some(refusal) => NotSold::Refused(refusal),
             // Enough, and yet too few: others hold places right now.
-            None => End::Nothing(said.error),
+            None => NotSold::Nothing(said.error),
         },
-        Sentence::Account | Sentence::NotCancellable | Sentence::Other => End::Nothing(said.error),
+        Sentence::Account | Sentence::NotCancellable | Sentence::Other => NotSold::Nothing(said.error),
     }
 }
 

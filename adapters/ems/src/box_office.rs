@@ -12,9 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket,
 };
 use passerelle_kit::http::Lane;
+use passerelle_kit::sales::NotSold;
 
 use crate::client::{Call, Ems, Trouble, code, now, odd, refused};
 use crate::orders::{Trace, kept, order_number, tickets};
@@ -31,23 +32,6 @@ const TAKE_BACK: Duration = Duration::from_secs(5);
 /// looks may say that nothing was sold.
 const FIND_AFTER: &[Duration] =
     &[Duration::from_secs(90), Duration::from_secs(180), Duration::from_secs(600), Duration::from_secs(3_600)];
-
-/// How a step of a sale ends it.
-enum End {
-    Refused(Refusal),
-    Nothing(AdapterError),
-    Unknown(Box<Suspicion>),
-}
-
-impl From<AdapterError> for End {
-    fn from(error: AdapterError) -> Self {
-        Self::Nothing(error)
-    }
-}
-
-fn unknown(error: AdapterError) -> End {
-    End::Unknown(Box::new(Suspicion { error, tickets: Vec::new() }))
-}
 
 impl BoxOffice for Ems {
     fn semantics(&self) -> Semantics {
@@ -67,14 +51,7 @@ impl BoxOffice for Ems {
         journal: &'a dyn Journal,
         deadline: Deadline,
     ) -> BoxFuture<'a, BookOutcome> {
-        Box::pin(async move {
-            match self.sell(order, journal, deadline).await {
-                Ok(sale) => BookOutcome::Booked(sale),
-                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
-                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
-            }
-        })
+        Box::pin(async move { NotSold::outcome(self.sell(order, journal, deadline).await) })
     }
 
     fn find<'a>(
@@ -100,20 +77,20 @@ impl BoxOffice for Ems {
 }
 
 impl Ems {
-    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, NotSold> {
         if order.starts_at <= SystemTime::now() {
-            return Err(End::Refused(Refusal::SalesClosed));
+            return Err(NotSold::Refused(Refusal::SalesClosed));
         }
         let email = order.holder.as_ref().map(|holder| holder.email.as_str()).unwrap_or_default();
         if email.is_empty() {
             let why = "the vendor sells to an e-mail address and the booking has none";
-            return Err(End::Nothing(AdapterError::new(Class::Data, "NoHolder", Call::Sell.operation(), why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Data, "NoHolder", Call::Sell.operation(), why)));
         }
         let number = order_number(&order.reference);
         for (session, drops_zeros) in self.spellings(&order.show_key) {
             if deadline.left() < SALE_NEEDS {
                 let why = "too little time is left to sell; nothing was sold";
-                return Err(End::Nothing(AdapterError::new(
+                return Err(NotSold::Nothing(AdapterError::new(
                     Class::Transient,
                     "NoTimeToSell",
                     Call::Sell.operation(),
@@ -127,7 +104,7 @@ impl Ems {
                 return self.whole(order, &done, &number).await;
             }
         }
-        Err(End::Refused(Refusal::ShowGone))
+        Err(NotSold::Refused(Refusal::ShowGone))
     }
 
     /// The ways to write a show's id, the one that was last taken first. Known clients send ids without the zeros in front,
@@ -152,7 +129,7 @@ impl Ems {
         email: &str,
         number: &str,
         deadline: Deadline,
-    ) -> Result<Option<Done>, End> {
+    ) -> Result<Option<Done>, NotSold> {
         let unit = u64::from(order.price.0);
         let body = self
             .for_our_site()
@@ -167,18 +144,18 @@ impl Ems {
             Ok(Reply::Yes(done)) => Ok(Some(done)),
             Ok(Reply::No(No { code: code::NOT_FOUND, .. })) => Ok(None),
             Ok(Reply::No(No { code: code::NO_SHOW_LEFT | code::NOT_ON_SALE, .. })) => {
-                Err(End::Refused(Refusal::SoldOut))
+                Err(NotSold::Refused(Refusal::SoldOut))
             }
-            Ok(Reply::No(no)) => Err(End::Nothing(refused(Call::Sell, &no))),
-            Ok(Reply::Empty) => Err(unknown(odd(Call::Sell))),
-            Err(Trouble::Nothing(error)) => Err(End::Nothing(error)),
-            Err(Trouble::Doubt(error)) => Err(unknown(error)),
+            Ok(Reply::No(no)) => Err(NotSold::Nothing(refused(Call::Sell, &no))),
+            Ok(Reply::Empty) => Err(NotSold::unknown(odd(Call::Sell))),
+            Err(Trouble::Nothing(error)) => Err(NotSold::Nothing(error)),
+            Err(Trouble::Doubt(error)) => Err(NotSold::unknown(error)),
         }
     }
 
     /// A sale of as many seats as were ordered, each with a barcode; any other is taken back. What the answer repeats of the
     /// order is not looked at: it was seen to be wrong.
-    async fn whole(&self, order: &Order, done: &Done, number: &str) -> Result<Sale, End> {
+    async fn whole(&self, order: &Order, done: &Done, number: &str) -> Result<Sale, NotSold> {
         let site_id = &self.settings().site_id;
         let tickets = tickets(done, site_id, number);
         if tickets.len() == done.tickets.len() && tickets.len() == order.quantity as usize {
@@ -196,6 +173,6 @@ impl Ems {
             Some(kept) => matches!(self.void_order(&kept, Deadline::after(TAKE_BACK)).await, CancelOutcome::Cancelled),
             None => false,
         };
-        if void { Err(End::Nothing(error)) } else { Err(End::Unknown(Box::new(Suspicion { error, tickets }))) }
+        if void { Err(NotSold::Nothing(error)) } else { Err(NotSold::suspected(error, tickets)) }
     }
 }

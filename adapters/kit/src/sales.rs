@@ -1,10 +1,52 @@
-//! Sales that are voided whole, however many tickets are named.
+//! How sales end: one that did not succeed, and one that is voided whole, however many tickets are named.
 //!
-//! Invariant: a sale is voided by one call, and each of its tickets gets that call's outcome.
+//! Invariants: an error before anything was sent sold nothing; what may have been sold is never called unsold. A sale is voided by
+//! one call, and each of its tickets gets that call's outcome.
 
 use std::future::Future;
 
-use passerelle_contract::CancelOutcome;
+use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, Refusal, Sale, Suspicion, Ticket};
+
+/// How a step of a sale ends it. An error becomes [`NotSold::Nothing`] by itself: only a step that may have sold says otherwise.
+pub enum NotSold {
+    /// The vendor said no, in a way that its table knows.
+    Refused(Refusal),
+    /// Provably nothing was sold.
+    Nothing(AdapterError),
+    /// Something may have been sold. Boxed, so that what each step returns stays small.
+    Unknown(Box<Suspicion>),
+}
+
+impl NotSold {
+    /// Something may have been sold; no ticket of it is known.
+    #[must_use]
+    pub fn unknown(error: AdapterError) -> Self {
+        Self::suspected(error, Vec::new())
+    }
+
+    /// Something may have been sold, these tickets at least.
+    #[must_use]
+    pub fn suspected(error: AdapterError, tickets: Vec<Ticket>) -> Self {
+        Self::Unknown(Box::new(Suspicion { error, tickets }))
+    }
+
+    /// What a box office answers.
+    #[must_use]
+    pub fn outcome(sold: Result<Sale, Self>) -> BookOutcome {
+        match sold {
+            Ok(sale) => BookOutcome::Booked(sale),
+            Err(Self::Refused(refusal)) => BookOutcome::Refused(refusal),
+            Err(Self::Nothing(error)) => BookOutcome::NotAttempted(error),
+            Err(Self::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
+        }
+    }
+}
+
+impl From<AdapterError> for NotSold {
+    fn from(error: AdapterError) -> Self {
+        Self::Nothing(error)
+    }
+}
 
 /// Voids each sale once; one outcome for each ticket, in order. `sales` names the sale of each ticket.
 pub async fn each_once<K: PartialEq + Clone, F: Future<Output = CancelOutcome>>(

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use passerelle_contract::{
     AdapterError, BarcodeScope, BookOutcome, BoxFuture, BoxOffice, CancelOutcome, CancelUnit, Cents, Class, Deadline,
-    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Suspicion, Ticket,
+    FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket,
 };
 use passerelle_kit::http::{Answer, NotAnswered};
+use passerelle_kit::sales::NotSold;
 use serde_json::{Map, Value, json};
 
 use crate::client::{self, For, Pretix, malformed, odd, turned_away};
@@ -38,23 +39,6 @@ enum Live {
     Not(Refusal),
 }
 
-/// How a step of a sale ends it.
-enum End {
-    Refused(Refusal),
-    Nothing(AdapterError),
-    Unknown(Box<Suspicion>),
-}
-
-impl From<AdapterError> for End {
-    fn from(error: AdapterError) -> Self {
-        Self::Nothing(error)
-    }
-}
-
-fn unknown(error: AdapterError, tickets: Vec<Ticket>) -> End {
-    End::Unknown(Box::new(Suspicion { error, tickets }))
-}
-
 impl BoxOffice for Pretix {
     fn semantics(&self) -> Semantics {
         Semantics {
@@ -74,14 +58,7 @@ impl BoxOffice for Pretix {
         journal: &'a dyn Journal,
         deadline: Deadline,
     ) -> BoxFuture<'a, BookOutcome> {
-        Box::pin(async move {
-            match self.sell(order, journal, deadline).await {
-                Ok(sale) => BookOutcome::Booked(sale),
-                Err(End::Refused(refusal)) => BookOutcome::Refused(refusal),
-                Err(End::Nothing(error)) => BookOutcome::NotAttempted(error),
-                Err(End::Unknown(suspicion)) => BookOutcome::Unknown(*suspicion),
-            }
-        })
+        Box::pin(async move { NotSold::outcome(self.sell(order, journal, deadline).await) })
     }
 
     fn find<'a>(
@@ -143,21 +120,21 @@ impl Pretix {
         Ok(Live::Open { left, price })
     }
 
-    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, End> {
+    async fn sell(&self, order: &Order, journal: &dyn Journal, deadline: Deadline) -> Result<Sale, NotSold> {
         let key = key_of(order)?;
         let (left, price) = match self.live(&key, deadline).await? {
             Live::Open { left, price } => (left, price),
-            Live::Not(refusal) => return Err(End::Refused(refusal)),
+            Live::Not(refusal) => return Err(NotSold::Refused(refusal)),
         };
         if let Some(refusal) = too_few(left, order.quantity) {
-            return Err(End::Refused(refusal));
+            return Err(NotSold::Refused(refusal));
         }
         if price != order.price {
-            return Err(End::Nothing(price_changed(order, price)));
+            return Err(NotSold::Nothing(price_changed(order, price)));
         }
         if deadline.left() < SALE_NEEDS {
             let why = "too little time is left to sell; nothing was sold";
-            return Err(End::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", SELL, why)));
+            return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", SELL, why)));
         }
         let trace = Trace { event: key.event.clone(), code: code_of(&order.reference) };
         journal.about_to_sell(&serde_json::to_string(&trace).unwrap_or_else(|_| "{}".to_owned())).await?;
@@ -166,8 +143,8 @@ impl Pretix {
         let within = deadline.left() + LATE_ANSWER;
         let tickets = match self.act(SELL, sent, &body, within, Some(&trace.code)).await {
             Ok(answer) => self.read_sale(&answer, order, &key, &trace, deadline).await?,
-            Err(NotAnswered::NotSent(error)) => return Err(End::Nothing(error)),
-            Err(NotAnswered::Unknown(error)) => return Err(unknown(error, Vec::new())),
+            Err(NotAnswered::NotSent(error)) => return Err(NotSold::Nothing(error)),
+            Err(NotAnswered::Unknown(error)) => return Err(NotSold::unknown(error)),
         };
         let remaining = match left {
             Quantity::Exactly(left) => Quantity::Exactly(left.saturating_sub(order.quantity)),
@@ -196,36 +173,36 @@ impl Pretix {
         key: &Key,
         trace: &Trace,
         deadline: Deadline,
-    ) -> Result<Vec<Ticket>, End> {
+    ) -> Result<Vec<Ticket>, NotSold> {
         match answer.status {
             201 => match client::json::<wire::Order>(answer) {
                 Some(made) if made.code == trace.code => self.whole(&made, order, key, trace).await,
                 // The answer to something else, repeated by pretix or by something before it: nobody knows of ours.
-                _ => Err(unknown(malformed(SELL, answer), Vec::new())),
+                _ => Err(NotSold::unknown(malformed(SELL, answer))),
             },
             400 => match client::json::<Value>(answer) {
                 Some(Value::Object(why)) => self.said_no(&why, answer, order, key, trace, deadline).await,
-                Some(Value::Array(_)) => Err(End::Nothing(refused(answer))),
-                _ => Err(unknown(malformed(SELL, answer), Vec::new())),
+                Some(Value::Array(_)) => Err(NotSold::Nothing(refused(answer))),
+                _ => Err(NotSold::unknown(malformed(SELL, answer))),
             },
-            status if turned_away(status) => Err(End::Nothing(answer.refused())),
+            status if turned_away(status) => Err(NotSold::Nothing(answer.refused())),
             // Also 409: a crashed worker leaves its key locked, whatever it did.
-            200..=299 => Err(unknown(malformed(SELL, answer), Vec::new())),
-            _ => Err(unknown(answer.refused(), Vec::new())),
+            200..=299 => Err(NotSold::unknown(malformed(SELL, answer))),
+            _ => Err(NotSold::unknown(answer.refused())),
         }
     }
 
     /// As many tickets as were ordered, at the price that was announced. Any other sale is taken back.
-    async fn whole(&self, made: &wire::Order, order: &Order, key: &Key, trace: &Trace) -> Result<Vec<Ticket>, End> {
+    async fn whole(&self, made: &wire::Order, order: &Order, key: &Key, trace: &Trace) -> Result<Vec<Ticket>, NotSold> {
         if let Some(tickets) = self.tickets_of(made, order, key) {
             return Ok(tickets);
         }
         let why = format!("{} ticket(s), or others than the {} that were ordered", made.live().count(), order.quantity);
         let error = AdapterError::new(Class::VendorFault, "WrongNumberOfTickets", SELL, why);
         if self.cancel_whole(trace, Deadline::after(TAKE_BACK)).await {
-            Err(End::Nothing(error))
+            Err(NotSold::Nothing(error))
         } else {
-            Err(unknown(error, self.known_tickets(made, key)))
+            Err(NotSold::suspected(error, self.known_tickets(made, key)))
         }
     }
 
@@ -238,26 +215,26 @@ impl Pretix {
         key: &Key,
         trace: &Trace,
         deadline: Deadline,
-    ) -> Result<Vec<Ticket>, End> {
+    ) -> Result<Vec<Ticket>, NotSold> {
         if why.contains_key("code") {
             // The code is taken, and by us: somebody on the way repeated the order, and the first one counts. Nothing is
             // taken back here: what is not exactly ours is for a person.
             let made = self.order(&trace.event, &trace.code, deadline).await;
-            let made = made.map_err(|error| unknown(error, Vec::new()))?;
+            let made = made.map_err(NotSold::unknown)?;
             let tickets = made.and_then(|made| self.tickets_of(&made, order, key));
-            return tickets.ok_or_else(|| unknown(refused(answer), Vec::new()));
+            return tickets.ok_or_else(|| NotSold::unknown(refused(answer)));
         }
         if why.contains_key("positions") {
             // Sold out, and half a dozen other reasons: the quotas tell.
             return Err(match self.live(key, deadline).await {
-                Ok(Live::Not(refusal)) => End::Refused(refusal),
+                Ok(Live::Not(refusal)) => NotSold::Refused(refusal),
                 Ok(Live::Open { left, .. }) => {
-                    too_few(left, order.quantity).map_or_else(|| End::Nothing(refused(answer)), End::Refused)
+                    too_few(left, order.quantity).map_or_else(|| NotSold::Nothing(refused(answer)), NotSold::Refused)
                 }
-                Err(error) => End::Nothing(error),
+                Err(error) => NotSold::Nothing(error),
             });
         }
-        Err(End::Nothing(refused(answer)))
+        Err(NotSold::Nothing(refused(answer)))
     }
 }
 
