@@ -14,7 +14,7 @@ use passerelle_contract::{
 };
 use passerelle_kit::json::Object;
 use passerelle_kit::records::record;
-use passerelle_kit::sales::NotSold;
+use passerelle_kit::sales::{NotSold, too_few};
 use serde_json::value::RawValue;
 
 use crate::client::{Billetweb, For, LATE_ANSWER, Reply, Trouble};
@@ -236,15 +236,6 @@ fn unreadable(why: &str) -> AdapterError {
 fn price_changed(order: &Order, price: Cents) -> AdapterError {
     let why = format!("the seat costs {price} now and was announced at {}; nothing was sold", order.price);
     AdapterError::new(Class::Data, "PriceChanged", SELL, why)
-}
-
-/// Why so many seats cannot be had, if they cannot.
-const fn too_few(left: Quantity, quantity: u32) -> Option<Refusal> {
-    match left {
-        Quantity::Exactly(0) => Some(Refusal::SoldOut),
-        Quantity::Exactly(remaining) if remaining < quantity => Some(Refusal::NotEnough { remaining }),
-        Quantity::Exactly(_) | Quantity::Unlimited => None,
-    }
 }
 
 /// One order for each seat, all in one call.

@@ -15,7 +15,7 @@ use passerelle_contract::{
 };
 use passerelle_kit::http::{Answer, Verb};
 use passerelle_kit::lenient;
-use passerelle_kit::sales::each_once;
+use passerelle_kit::sales::{each_once, too_few};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -166,7 +166,7 @@ impl Boost {
         if live.begun {
             return Err(End::Refused(Refusal::SalesClosed));
         }
-        if let Some(refusal) = too_few(live.left, order.quantity) {
+        if let Some(refusal) = too_few(Quantity::Exactly(live.left), order.quantity) {
             return Err(End::Refused(refusal));
         }
         let Some(price) = live.price else { return Err(End::Refused(Refusal::NoTariff)) };
@@ -319,18 +319,10 @@ fn basket(price: &Price, quantity: u32, preparation: Option<&str>) -> serde_json
     })
 }
 
-fn too_few(left: u32, wanted: u32) -> Option<Refusal> {
-    match left {
-        0 => Some(Refusal::SoldOut),
-        remaining if remaining < wanted => Some(Refusal::NotEnough { remaining }),
-        _ => None,
-    }
-}
-
 /// A refusal in words, before anything was sold.
 fn said_no(said: Said, quantity: u32) -> End {
     match sentence(said.status, &said.message) {
-        Sentence::TooFew { remaining } => match too_few(remaining, quantity) {
+        Sentence::TooFew { remaining } => match too_few(Quantity::Exactly(remaining), quantity) {
             Some(refusal) => End::Refused(refusal),
             // Enough, and yet too few: places are held by others right now.
             None => End::Nothing(said.error),

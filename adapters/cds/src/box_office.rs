@@ -13,7 +13,7 @@ use passerelle_contract::{
 };
 use passerelle_kit::http::{Answer, NotAnswered, Verb};
 use passerelle_kit::lenient;
-use passerelle_kit::sales::NotSold;
+use passerelle_kit::sales::{NotSold, price_changed, too_few};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -385,20 +385,14 @@ fn sellable(live: &Live, order: &Order) -> Result<Voucher, NotSold> {
     if live.begun {
         return Err(NotSold::Refused(Refusal::SalesClosed));
     }
-    match live.left {
-        0 => return Err(NotSold::Refused(Refusal::SoldOut)),
-        remaining if remaining < order.quantity => return Err(NotSold::Refused(Refusal::NotEnough { remaining })),
-        _ => {}
+    if let Some(refusal) = too_few(Quantity::Exactly(live.left), order.quantity) {
+        return Err(NotSold::Refused(refusal));
     }
     let voucher = live.voucher.clone().ok_or(NotSold::Refused(Refusal::NoTariff))?;
     if voucher.price == order.price {
         return Ok(voucher);
     }
-    let why = format!(
-        "the seat costs {} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
-        voucher.price, order.price
-    );
-    Err(NotSold::Nothing(AdapterError::new(Class::Data, "PriceChanged", "sell", why)))
+    Err(NotSold::Nothing(price_changed("sell", order, voucher.price)))
 }
 
 fn transaction(cinema: &str, order: &Order, voucher: &Voucher, payment: i64, chosen: &[Seat]) -> Value {

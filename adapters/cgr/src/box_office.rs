@@ -13,7 +13,7 @@ use passerelle_contract::{
     FindOutcome, Holder, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket, WallClock,
 };
 use passerelle_kit::http::{Answer, NotAnswered};
-use passerelle_kit::sales::{NotSold, each_once};
+use passerelle_kit::sales::{NotSold, each_once, price_changed, too_few};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Content;
@@ -158,11 +158,11 @@ impl Cgr {
             Live::OnSale { begun: true, .. } => return Err(NotSold::Refused(Refusal::SalesClosed)),
             Live::OnSale { left, price, .. } => (left, price),
         };
-        if let Some(refusal) = too_few(left, order.quantity) {
+        if let Some(refusal) = too_few(Quantity::Exactly(left), order.quantity) {
             return Err(NotSold::Refused(refusal));
         }
         if price != order.price {
-            return Err(NotSold::Nothing(price_changed(order, price)));
+            return Err(NotSold::Nothing(price_changed("sell", order, price)));
         }
         let Some(number) = self.number() else {
             let why = "the vendor never told the cinema's number, without which nothing can be sold; ask it";
@@ -253,7 +253,7 @@ fn said_no(said: Said, order: &Order) -> NotSold {
     }
     match said.sentence {
         Sentence::ShowGone => NotSold::Refused(Refusal::ShowGone),
-        Sentence::TooFew { remaining } => match too_few(remaining, order.quantity) {
+        Sentence::TooFew { remaining } => match too_few(Quantity::Exactly(remaining), order.quantity) {
             Some(refusal) => NotSold::Refused(refusal),
             // Enough, and yet too few: others hold places right now.
             None => NotSold::Nothing(said.error),
@@ -268,22 +268,6 @@ fn seen(answer: &Answer, order: &Order) -> Vec<Ticket> {
         Ok(Content::Result(json)) => tickets(&json, order).unwrap_or_default(),
         _ => Vec::new(),
     }
-}
-
-fn too_few(left: u32, wanted: u32) -> Option<Refusal> {
-    match left {
-        0 => Some(Refusal::SoldOut),
-        remaining if remaining < wanted => Some(Refusal::NotEnough { remaining }),
-        _ => None,
-    }
-}
-
-fn price_changed(order: &Order, now: Cents) -> AdapterError {
-    let why = format!(
-        "the seat costs {now} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
-        order.price
-    );
-    AdapterError::new(Class::Data, "PriceChanged", "sell", why)
 }
 
 /// A show of a listing. Oversold it has no places.

@@ -5,7 +5,7 @@
 //! problem with its dotted path. [`secret`] reads
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
 //! of a record so that one odd value loses nothing else, [`records`] reads fields whichever way they are written, and [`clock`] the
-//! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] tells how a sale ended and voids each once,
+//! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] has what box offices say alike and voids each sale once,
 //! [`notice`] writes what venues' software is told. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!

@@ -1,11 +1,13 @@
-//! How sales end: one that did not succeed, and one that is voided whole, however many tickets are named.
+//! What box offices say alike: how a sale ended, why it cannot be made, and sales that are voided whole, however many tickets are named.
 //!
 //! Invariants: an error before anything was sent sold nothing; what may have been sold is never called unsold. A sale is voided by
 //! one call, and each of its tickets gets that call's outcome.
 
 use std::future::Future;
 
-use passerelle_contract::{AdapterError, BookOutcome, CancelOutcome, Refusal, Sale, Suspicion, Ticket};
+use passerelle_contract::{
+    AdapterError, BookOutcome, CancelOutcome, Cents, Class, Order, Quantity, Refusal, Sale, Suspicion, Ticket,
+};
 
 /// How a step of a sale ends it. An error becomes [`NotSold::Nothing`] by itself: only a step that may have sold says otherwise.
 pub enum NotSold {
@@ -46,6 +48,26 @@ impl From<AdapterError> for NotSold {
     fn from(error: AdapterError) -> Self {
         Self::Nothing(error)
     }
+}
+
+/// Why so many seats cannot be had, if they cannot.
+#[must_use]
+pub const fn too_few(left: Quantity, wanted: u32) -> Option<Refusal> {
+    match left {
+        Quantity::Exactly(0) => Some(Refusal::SoldOut),
+        Quantity::Exactly(remaining) if remaining < wanted => Some(Refusal::NotEnough { remaining }),
+        Quantity::Exactly(_) | Quantity::Unlimited => None,
+    }
+}
+
+/// The vendor asks another price than pass Culture announced; nothing was sold.
+#[must_use]
+pub fn price_changed(operation: &'static str, order: &Order, now: Cents) -> AdapterError {
+    let why = format!(
+        "the seat costs {now} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
+        order.price
+    );
+    AdapterError::new(Class::Data, "PriceChanged", operation, why)
 }
 
 /// Voids each sale once; one outcome for each ticket, in order. `sales` names the sale of each ticket.

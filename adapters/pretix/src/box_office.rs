@@ -14,7 +14,7 @@ use passerelle_contract::{
     FindOutcome, Journal, Look, Order, Quantity, Refusal, Sale, Semantics, Ticket,
 };
 use passerelle_kit::http::{Answer, NotAnswered};
-use passerelle_kit::sales::NotSold;
+use passerelle_kit::sales::{NotSold, price_changed, too_few};
 use serde_json::{Map, Value, json};
 
 use crate::client::{self, For, Pretix, malformed, odd, turned_away};
@@ -130,7 +130,7 @@ impl Pretix {
             return Err(NotSold::Refused(refusal));
         }
         if price != order.price {
-            return Err(NotSold::Nothing(price_changed(order, price)));
+            return Err(NotSold::Nothing(price_changed(SELL, order, price)));
         }
         if deadline.left() < SALE_NEEDS {
             let why = "too little time is left to sell; nothing was sold";
@@ -242,22 +242,6 @@ fn key_of(order: &Order) -> Result<Key, AdapterError> {
     Key::read(&order.places_key).ok_or_else(|| {
         AdapterError::new(Class::Data, "UnreadableShow", SELL, "the places have a key that is none of this adapter's")
     })
-}
-
-fn too_few(left: Quantity, wanted: u32) -> Option<Refusal> {
-    match left {
-        Quantity::Exactly(0) => Some(Refusal::SoldOut),
-        Quantity::Exactly(remaining) if remaining < wanted => Some(Refusal::NotEnough { remaining }),
-        _ => None,
-    }
-}
-
-fn price_changed(order: &Order, now: Cents) -> AdapterError {
-    let why = format!(
-        "the seat costs {now} now and the beneficiary was told {}; nothing is sold, the next pass tells the new price",
-        order.price
-    );
-    AdapterError::new(Class::Data, "PriceChanged", SELL, why)
 }
 
 /// A refusal that the table does not know. Its words stay out: nobody knows what they repeat.
