@@ -45,7 +45,13 @@ impl Shows {
         };
         let (events, stocks) = store.stated_shows(connection, now).await.map_err(|error| unread(&error))?;
         let rows = screenings(&events, &stocks, &pool, self.terms, &self.inner.kind(), now);
-        let end = End { completeness: Completeness::Snapshot, cursor: None, observed_at: None, warnings: Vec::new() };
+        let end = End {
+            completeness: Completeness::Snapshot,
+            cursor: None,
+            observed_at: None,
+            fingerprint: None,
+            warnings: Vec::new(),
+        };
         Ok(pages(rows, end))
     }
 

@@ -50,7 +50,7 @@ impl Quarantine {
         if error.problem.severity == Severity::Unreadable {
             self.unreadable += 1;
         }
-        let DataError { at, key, problem, message, message_fr } = error;
+        let DataError { at, key, problem, message, message_fr, legible: _ } = error;
         self.push(at, key, ean, problem.code, message, message_fr);
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn read(
     let (mut read, mut kept) = (0_u64, 0_u64);
     let mut end = None;
     while let Some(page) = pages.next().await {
-        let Page { rows, notes: _, end: last } = page?;
+        let Page { rows, notes: _, skipped: _, end: last } = page?;
         read += rows.len() as u64;
         for row in rows {
             kept += u64::from(sort_out(row, venue, &mut gather, quarantine));

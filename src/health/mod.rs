@@ -184,6 +184,7 @@ const fn remedy_of(error: &AdapterError) -> Option<&'static str> {
         }
         Class::RateLimited => Some("wait: the vendor asks for fewer requests"),
         Class::Settings => Some("correct the setting that is named"),
+        Class::Waiting => Some("wait: nothing is wrong, and it is tried again by itself"),
         Class::Transient | Class::Data | Class::VendorFault | Class::Unsupported => None,
     }
 }

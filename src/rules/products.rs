@@ -97,17 +97,18 @@ pub fn judge(line: &StockLine, venue: &VenueTerms) -> Judgement {
         return Judgement::Reject(reason);
     }
     // What is gone needs no price: lists of deletions have none.
-    if line.price.0 == 0 && line.quantity != Quantity::Exactly(0) {
+    let price = line.price.unwrap_or_default();
+    if price.0 == 0 && line.quantity != Quantity::Exactly(0) {
         return Judgement::Reject(&ZERO_PRICE);
     }
-    if line.price > venue.ceiling {
+    if price > venue.ceiling {
         return Judgement::Reject(&PRICE_ABOVE_CAP);
     }
     let quantity = match line.quantity {
         Quantity::Exactly(copies) => Quantity::Exactly(copies.min(MOST_COPIES)),
         Quantity::Unlimited => Quantity::Unlimited,
     };
-    Judgement::Keep(Terms { price: line.price, quantity })
+    Judgement::Keep(Terms { price, quantity })
 }
 
 /// GS1 prefixes that name no product for sale. Everything else is left to pass Culture's availability check: discs come under
@@ -138,7 +139,7 @@ mod tests {
     fn judged(body: &str, price: u32, copies: u32, venue: VenueTerms) -> Result<(u32, u32), &'static str> {
         let line = StockLine {
             ean: ean(body),
-            price: Cents(price),
+            price: Some(Cents(price)),
             quantity: Quantity::Exactly(copies),
             at: Position::Line(1),
         };

@@ -60,9 +60,10 @@ impl Source<Screening> for Cinema {
             completeness: *self.completeness.lock().unwrap(),
             cursor: None,
             observed_at: None,
+            fingerprint: None,
             warnings: Vec::new(),
         };
-        let page = Page { rows: self.shows.lock().unwrap().clone(), notes: Vec::new(), end: Some(end) };
+        let page = Page { rows: self.shows.lock().unwrap().clone(), notes: Vec::new(), skipped: 0, end: Some(end) };
         Box::pin(futures_util::stream::iter([Ok(page)]))
     }
 

@@ -69,7 +69,13 @@ fn end(listing: &Listing<'_>) -> End {
         None
     };
     let completeness = if doubt.is_some() { Completeness::Partial } else { Completeness::Snapshot };
-    End { completeness, cursor: None, observed_at: None, warnings: doubt.into_iter().map(str::to_owned).collect() }
+    End {
+        completeness,
+        cursor: None,
+        observed_at: None,
+        fingerprint: None,
+        warnings: doubt.into_iter().map(str::to_owned).collect(),
+    }
 }
 
 fn too_long() -> AdapterError {

@@ -187,7 +187,10 @@ impl Pass<'_> {
             self.doubt("none of the events has a show; nothing is withdrawn; check events".to_owned());
         }
         let completeness = if self.partial { Completeness::Partial } else { Completeness::Snapshot };
-        pages(self.rows, End { completeness, cursor: None, observed_at: None, warnings: self.warnings })
+        pages(
+            self.rows,
+            End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings: self.warnings },
+        )
     }
 }
 

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use jiff::civil::Date;
 use passerelle_contract::{
-    AdapterError, Class, Completeness, DataError, DataProblem, End, Expectations, Page, PageStream, Position, Pull,
-    Quantity, Row, Screening, Severity, Source,
+    AdapterError, Class, Completeness, DataError, DataProblem, End, Expectations, Legible, Page, PageStream, Position,
+    Pull, Quantity, Row, Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::lenient;
@@ -181,7 +181,7 @@ impl Pass<'_> {
         if over {
             self.step = Step::Hidden;
         }
-        Ok(Page { rows, notes: Vec::new(), end: None })
+        Ok(Page { rows, notes: Vec::new(), skipped: 0, end: None })
     }
 
     /// The last page: shows that are known and not in the list.
@@ -212,8 +212,8 @@ impl Pass<'_> {
                 "{open} shows that are not in the list were not asked for in this pass; nothing is withdrawn until all were"
             ));
         }
-        let end = End { completeness, cursor: None, observed_at: None, warnings };
-        Ok(Page { rows, notes: Vec::new(), end: Some(end) })
+        let end = End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings };
+        Ok(Page { rows, notes: Vec::new(), skipped: 0, end: Some(end) })
     }
 
     /// One show by its number; `None` when the server has none.
@@ -264,5 +264,6 @@ fn odd_record(at: Position) -> Row<Screening> {
         problem: DataProblem { code: "UnreadableShow", severity: Severity::Unreadable },
         message: "this record is no showtime".to_owned(),
         message_fr: "cet enregistrement n'est pas une séance".to_owned(),
+        legible: Legible::default(),
     }))
 }

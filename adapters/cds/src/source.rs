@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use passerelle_contract::{
-    AdapterError, Completeness, DataError, DataProblem, End, Expectations, Page, PageStream, Position, Pull, Row,
-    Screening, Severity, Source,
+    AdapterError, Completeness, DataError, DataProblem, End, Expectations, Legible, Page, PageStream, Position, Pull,
+    Row, Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::pass::{pages, whole};
@@ -70,7 +70,7 @@ impl Shows {
             if empty { vec!["the vendor lists no shows at all; nothing is withdrawn".to_owned()] } else { Vec::new() };
         // An empty list is normal now and then, and says nothing.
         let completeness = if empty { Completeness::Partial } else { Completeness::Snapshot };
-        let end = End { completeness, cursor: None, observed_at: None, warnings };
+        let end = End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings };
         Ok(pages(rows.into_iter().map(|(_, row)| row), end))
     }
 
@@ -115,5 +115,6 @@ fn odd_record(at: Position) -> Row<Screening> {
         problem: DataProblem { code: "UnreadableShow", severity: Severity::Unreadable },
         message: "this record is no show".to_owned(),
         message_fr: "cet enregistrement n'est pas une séance".to_owned(),
+        legible: Legible::default(),
     }))
 }

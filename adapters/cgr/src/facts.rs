@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime, Time};
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity,
+    Cents, DataError, DataProblem, Film, Format, Legible, Places, Position, Poster, Quantity, Row, Screening, Severity,
     Showtime, Starts, Tariff, WallClock,
 };
 use serde_json::value::RawValue;
@@ -37,7 +37,14 @@ pub(crate) fn row(raw: &RawValue, film: Option<&Arc<Film>>, at: Position) -> Row
 
 /// A row that says that something cannot be read.
 pub(crate) fn odd(at: Position, key: Option<String>, what: &str, what_fr: &str) -> DataError {
-    DataError { at, key, problem: UNREADABLE, message: what.to_owned(), message_fr: what_fr.to_owned() }
+    DataError {
+        at,
+        key,
+        problem: UNREADABLE,
+        message: what.to_owned(),
+        message_fr: what_fr.to_owned(),
+        legible: Legible::default(),
+    }
 }
 
 /// A row for the second show of one number. Without its key: the first one speaks for it.

@@ -100,7 +100,7 @@ impl Read {
             self.doubt(why);
         }
         let completeness = if self.partial { Completeness::Partial } else { Completeness::Snapshot };
-        let end = End { completeness, cursor: None, observed_at: None, warnings: self.warnings };
+        let end = End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings: self.warnings };
         pages(self.rows, end)
     }
 }

@@ -22,6 +22,8 @@ pub enum Class {
     VendorFault,
     /// This vendor cannot: do not call again.
     Unsupported,
+    /// Nothing is wrong: the source is not ready yet (a file that is still being written). Come back after `retry_after`.
+    Waiting,
 }
 
 impl Class {
@@ -36,6 +38,7 @@ impl Class {
             Self::Data => "data",
             Self::VendorFault => "vendor_fault",
             Self::Unsupported => "unsupported",
+            Self::Waiting => "waiting",
         }
     }
 

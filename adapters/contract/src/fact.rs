@@ -9,8 +9,8 @@ use crate::{Cents, Ean, Quantity};
 pub struct StockLine {
     /// The reference, already normalised to EAN-13.
     pub ean: Ean,
-    /// Unit price, VAT included.
-    pub price: Cents,
+    /// Unit price, VAT included. `None` only beside a quantity of zero: what is sold out needs no price.
+    pub price: Option<Cents>,
     /// Copies still for sale.
     pub quantity: Quantity,
     /// Where the vendor said it.
@@ -63,6 +63,22 @@ pub struct DataError {
     pub message: String,
     /// For booksellers, in French.
     pub message_fr: String,
+    /// What the row says all the same.
+    pub legible: Legible,
+}
+
+/// What can be read of a row that stays behind: the gateway hears it, and shows it to whoever asks about the reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Legible {
+    /// Copies still for sale, stated although the price could not be read. The item keeps its last price and takes them.
+    pub quantity: Option<Quantity>,
+    /// References that stand anywhere in the row's bytes; none of them is gone. At most 32.
+    pub eans: Vec<Ean>,
+    /// The first digits of a reference that was rounded on its way (`9,78207E+12`); none that begins like it is gone unless the
+    /// pass lists it otherwise. 3 to 12 digits.
+    pub begins_with: Option<String>,
+    /// The row's cells as written, at most 500 characters. Never a column that may hold personal data.
+    pub cells: Option<String>,
 }
 
 /// A kind of problem. Codes are stable: people filter on them.
@@ -88,6 +104,8 @@ pub enum Severity {
 pub struct Note {
     /// Where the row stands.
     pub at: Position,
+    /// The reference it is about, where the row is about one.
+    pub ean: Option<Ean>,
     /// What was changed.
     pub kind: NoteKind,
 }

@@ -27,7 +27,7 @@ pub use box_office::{
     Order, Reference, Refusal, Sale, Semantics, Suspicion, Ticket,
 };
 pub use error::{AdapterError, Class};
-pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, StockLine};
+pub use fact::{DataError, DataProblem, Legible, Note, NoteKind, Position, Row, Severity, StockLine};
 pub use notice::{Delivery, Issue, Message, NoticeSink, NoticeTerms};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
 pub use screening::{Film, Format, Places, Poster, Screening, Showtime, Starts, Tariff, WallClock};

@@ -82,6 +82,8 @@ pub struct Page<T> {
     pub rows: Vec<Row<T>>,
     /// Rows among them that were kept, but not as written.
     pub notes: Vec<Note>,
+    /// Rows that are no product at all (delimiters only, totals, remarks): counted as read, and neither kept nor left behind.
+    pub skipped: u64,
     /// Present on the last page, and only there. A stream that ends without it is a failed pass.
     pub end: Option<End>,
 }
@@ -95,6 +97,9 @@ pub struct End {
     pub cursor: Option<Cursor>,
     /// When the vendor's data were true (file date, start of the pass), if known.
     pub observed_at: Option<SystemTime>,
+    /// What tells this export from another one: a hash of its bytes, an ETag. Two looks with the same fingerprint are one piece of
+    /// evidence. `None` where the vendor is asked anew each time.
+    pub fingerprint: Option<String>,
     /// Warnings for the operator about the pass as a whole, for example a stale file. English sentences.
     pub warnings: Vec<String>,
 }

@@ -52,7 +52,7 @@ pub(crate) fn scan(
     dialect::refuse_other_files(&sample, &about.name)?;
     let needs_price = about.mode != NamedMode::Delete;
     let Some(dialect) = dialect::detect(&sample, plan, needs_price)? else {
-        send(Page { rows: Vec::new(), notes: Vec::new(), end: Some(end(about, None, Trust::Whole)) });
+        send(Page { rows: Vec::new(), notes: Vec::new(), skipped: 0, end: Some(end(about, None, Trust::Whole)) });
         return Ok(());
     };
     skip_to_data(&mut records, &dialect).map_err(fail)?;
@@ -64,7 +64,7 @@ pub(crate) fn scan(
         let context = "the file changed while it was read; the next pass reads it again";
         return Err(AdapterError::new(Class::Transient, "FileIncomplete", &about.operation, context));
     }
-    send(Page { rows, notes, end: Some(end(about, Some(&dialect), trust)) });
+    send(Page { rows, notes, skipped: 0, end: Some(end(about, Some(&dialect), trust)) });
     Ok(())
 }
 
@@ -130,6 +130,7 @@ fn read_rows<R: Read>(
             let page = Page {
                 rows: std::mem::replace(&mut rows, Vec::with_capacity(PAGE_ROWS)),
                 notes: std::mem::take(&mut notes),
+                skipped: 0,
                 end: None,
             };
             if !send(page) {
@@ -172,7 +173,7 @@ fn end(about: &About, dialect: Option<&Dialect>, trust: Trust) -> End {
         NamedMode::Full => Completeness::Partial,
         NamedMode::Delta | NamedMode::Delete => Completeness::Delta,
     };
-    End { completeness, cursor: about.cursor.clone(), observed_at: about.modified, warnings }
+    End { completeness, cursor: about.cursor.clone(), observed_at: about.modified, fingerprint: None, warnings }
 }
 
 /// The page of a pass over a file that is the same as last time.
@@ -180,7 +181,7 @@ pub(crate) fn same_again(about: &About, content: Cursor) -> Page<StockLine> {
     let mut end = end(about, None, Trust::Whole);
     end.completeness = Completeness::Unchanged;
     end.cursor = Some(content);
-    Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }
+    Page { rows: Vec::new(), notes: Vec::new(), skipped: 0, end: Some(end) }
 }
 
 fn days_since(date: jiff::civil::Date, now: SystemTime) -> Option<i32> {

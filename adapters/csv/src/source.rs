@@ -111,8 +111,8 @@ fn read_file(
 }
 
 fn no_rows(completeness: Completeness, cursor: Cursor) -> Page<StockLine> {
-    let end = End { completeness, cursor: Some(cursor), observed_at: None, warnings: Vec::new() };
-    Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }
+    let end = End { completeness, cursor: Some(cursor), observed_at: None, fingerprint: None, warnings: Vec::new() };
+    Page { rows: Vec::new(), notes: Vec::new(), skipped: 0, end: Some(end) }
 }
 
 fn stopped() -> AdapterError {

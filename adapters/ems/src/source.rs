@@ -68,7 +68,7 @@ impl Shows {
                 Completeness::Partial
             }
         };
-        let end = End { completeness, cursor: Some(cursor), observed_at: None, warnings };
+        let end = End { completeness, cursor: Some(cursor), observed_at: None, fingerprint: None, warnings };
         let mut pages = pages(rows, end);
         if let Some(last) = pages.last_mut() {
             last.notes = notes;

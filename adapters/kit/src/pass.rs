@@ -15,11 +15,11 @@ pub fn pages<T>(rows: impl IntoIterator<Item = Row<T>>, end: End) -> Vec<Page<T>
     let mut pages: Vec<Page<T>> = Vec::new();
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        pages.push(Page { rows: rows.by_ref().take(PAGE_ROWS).collect(), notes: Vec::new(), end: None });
+        pages.push(Page { rows: rows.by_ref().take(PAGE_ROWS).collect(), notes: Vec::new(), skipped: 0, end: None });
     }
     match pages.last_mut() {
         Some(last) => last.end = Some(end),
-        None => pages.push(Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }),
+        None => pages.push(Page { rows: Vec::new(), notes: Vec::new(), skipped: 0, end: Some(end) }),
     }
     pages
 }
@@ -42,7 +42,13 @@ mod tests {
     use super::*;
 
     fn end() -> End {
-        End { completeness: Completeness::Snapshot, cursor: None, observed_at: None, warnings: Vec::new() }
+        End {
+            completeness: Completeness::Snapshot,
+            cursor: None,
+            observed_at: None,
+            fingerprint: None,
+            warnings: Vec::new(),
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Places, Position, Quantity, Row, Screening, Severity, Showtime, Starts, Tariff,
+    Cents, DataError, DataProblem, Film, Legible, Places, Position, Quantity, Row, Screening, Severity, Showtime,
+    Starts, Tariff,
 };
 use passerelle_kit::lenient::Flag;
 use passerelle_kit::money::NumberProblem;
@@ -232,7 +233,14 @@ impl Rows {
 
     fn poison(&mut self, key: Option<String>, problem: DataProblem, message: &str, message_fr: &str) {
         let (message, message_fr) = (message.to_owned(), message_fr.to_owned());
-        self.rows.push(Row::Poison(Box::new(DataError { at: self.at(), key, problem, message, message_fr })));
+        self.rows.push(Row::Poison(Box::new(DataError {
+            at: self.at(),
+            key,
+            problem,
+            message,
+            message_fr,
+            legible: Legible::default(),
+        })));
     }
 
     /// One show as a fact; each of its places that cannot be read stands apart.

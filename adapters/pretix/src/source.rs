@@ -69,7 +69,7 @@ impl Shows {
             )
         }));
         let completeness = if warnings.is_empty() { Completeness::Snapshot } else { Completeness::Partial };
-        Ok(pages(rows, End { completeness, cursor: None, observed_at: None, warnings }))
+        Ok(pages(rows, End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings }))
     }
 
     /// All that is needed of one event.

@@ -4,7 +4,9 @@
 //! other: what may be sold is for the gateway's rules.
 
 use jiff::Timestamp;
-use passerelle_contract::{DataError, DataProblem, Note, NoteKind, Position, Quantity, Row, Severity, StockLine};
+use passerelle_contract::{
+    DataError, DataProblem, Legible, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
+};
 use passerelle_kit::json::Scalar;
 use passerelle_kit::money::{self, Count, DecimalMark, NumberProblem, Price, PriceUnit};
 use passerelle_kit::reference::{self, ReferenceProblem};
@@ -47,7 +49,7 @@ impl Rows {
         let ean = read_reference(&entry.reference)?;
         let price = read_price(&entry.price, reading.unit)?;
         let count = read_quantity(&entry.available)?;
-        let mut note = |kind| self.notes.push(Note { at, kind });
+        let mut note = |kind| self.notes.push(Note { at, ean: None, kind });
         if price.rounded {
             note(NoteKind::RoundedPrice);
         }
@@ -65,7 +67,7 @@ impl Rows {
                 count.copies
             }
         };
-        Ok(StockLine { ean, price: price.cents, quantity: Quantity::Exactly(copies), at })
+        Ok(StockLine { ean, price: Some(price.cents), quantity: Quantity::Exactly(copies), at })
     }
 }
 
@@ -118,6 +120,7 @@ pub(crate) fn poison(at: Position, key: Option<String>, wrong: &Wrong) -> Row<St
         problem: wrong.problem,
         message: wrong.message.clone(),
         message_fr: wrong.message_fr.clone(),
+        legible: Legible::default(),
     }))
 }
 
@@ -214,7 +217,7 @@ mod tests {
             Row::Good(line) => {
                 let Quantity::Exactly(copies) = line.quantity else { panic!("{line:?}") };
                 let notes = rows.notes.iter().map(|note| note.kind).collect();
-                Ok((line.ean.to_string(), line.price.0, copies, notes))
+                Ok((line.ean.to_string(), line.price.unwrap_or_default().0, copies, notes))
             }
             Row::Poison(error) => {
                 assert!(!error.message.is_empty() && !error.message_fr.is_empty(), "{error:?}");
@@ -267,7 +270,7 @@ mod tests {
         let raw = RawValue::from_string(r#"{"ref": "9782999999107", "available": 1, "price": 1290}"#.into()).unwrap();
         let mut rows = Rows::default();
         rows.add(&raw, AT, Reading { unit: PriceUnit::Cent, ..READING }, Timestamp::UNIX_EPOCH);
-        assert!(matches!(rows.rows[0], Row::Good(line) if line.price == Cents(1290)), "{:?}", rows.rows);
+        assert!(matches!(rows.rows[0], Row::Good(line) if line.price == Some(Cents(1290))), "{:?}", rows.rows);
     }
 
     proptest! {

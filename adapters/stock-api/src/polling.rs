@@ -104,9 +104,10 @@ impl Polling {
             return Ok(Evidence { saw: answer.saw(), concern: Some(empty_shop()) });
         };
         Ok(match walk::read_first(first, reading, Timestamp::now()) {
-            Some(Row::Good(line)) => {
-                Evidence { saw: format!("{}; {} at {}", answer.saw(), line.ean, line.price), concern: None }
-            }
+            Some(Row::Good(line)) => Evidence {
+                saw: format!("{}; {} at {}", answer.saw(), line.ean, line.price.unwrap_or_default()),
+                concern: None,
+            },
             // One odd entry is not an ill server: real work quarantines it and goes on.
             Some(Row::Poison(error)) => {
                 Evidence { saw: format!("{}; first entry: {}", answer.saw(), error.message), concern: None }

@@ -66,8 +66,14 @@ impl Adapter for Intake {
 impl PushIntake for Intake {
     fn read(&self, body: &[u8]) -> Result<Page<StockLine>, IntakeError> {
         let (rows, notes) = push_body::read(body, self.unit.into())?;
-        let end = End { completeness: Completeness::Delta, cursor: None, observed_at: None, warnings: Vec::new() };
-        Ok(Page { rows, notes, end: Some(end) })
+        let end = End {
+            completeness: Completeness::Delta,
+            cursor: None,
+            observed_at: None,
+            fingerprint: None,
+            warnings: Vec::new(),
+        };
+        Ok(Page { rows, notes, skipped: 0, end: Some(end) })
     }
 
     fn accepts_token(&self, presented: &str) -> bool {

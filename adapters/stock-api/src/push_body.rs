@@ -105,9 +105,9 @@ fn read_entry(
     Ok(match read_reference(&entry.reference) {
         Ok(ean) => {
             if price.rounded {
-                notes.push(Note { at, kind: NoteKind::RoundedPrice });
+                notes.push(Note { at, ean: None, kind: NoteKind::RoundedPrice });
             }
-            Row::Good(StockLine { ean, price: price.cents, quantity: Quantity::Exactly(copies), at })
+            Row::Good(StockLine { ean, price: Some(price.cents), quantity: Quantity::Exactly(copies), at })
         }
         Err(wrong) => poison(at, shown_key(&entry), &wrong),
     })
@@ -238,9 +238,9 @@ mod tests {
             {"ref": "shelf 3", "available": 1, "price": 1}]}"#;
         let (rows, _) = read(body, PriceUnit::Euro).unwrap();
         let Row::Good(first) = &rows[0] else { panic!("{rows:?}") };
-        assert_eq!((first.price, first.quantity), (Cents(1234), Quantity::Exactly(4)));
+        assert_eq!((first.price, first.quantity), (Some(Cents(1234)), Quantity::Exactly(4)));
         let Row::Good(second) = &rows[1] else { panic!("{rows:?}") };
-        assert_eq!((second.price, second.quantity), (Cents(1290), Quantity::Exactly(0)));
+        assert_eq!((second.price, second.quantity), (Some(Cents(1290)), Quantity::Exactly(0)));
         assert!(matches!(&rows[2], Row::Poison(error) if error.key.as_deref() == Some("shelf 3")), "{rows:?}");
     }
 

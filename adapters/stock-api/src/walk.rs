@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
                 rows.add(raw, Position::Entry { page: self.pages, entry }, reading, self.started);
             }
             self.unread_validity += rows.unread_validity;
-            self.ready.push_back(Page { rows: rows.rows, notes: rows.notes, end: None });
+            self.ready.push_back(Page { rows: rows.rows, notes: rows.notes, skipped: 0, end: None });
         }
     }
 
@@ -236,11 +236,12 @@ impl<'a> Walk<'a> {
             completeness: if self.since.is_some() { Completeness::Delta } else { Completeness::Snapshot },
             cursor: deltas.then(|| Cursor(self.started.to_string())),
             observed_at: SystemTime::try_from(self.started).ok(),
+            fingerprint: None,
             warnings: std::mem::take(&mut self.warnings),
         };
         match self.ready.back_mut() {
             Some(last) => last.end = Some(end),
-            None => self.ready.push_back(Page { rows: Vec::new(), notes: Vec::new(), end: Some(end) }),
+            None => self.ready.push_back(Page { rows: Vec::new(), notes: Vec::new(), skipped: 0, end: Some(end) }),
         }
         Ok(())
     }
@@ -323,7 +324,7 @@ impl PriceJudge {
 /// Prices above zero.
 fn prices(pages: &VecDeque<Page<StockLine>>) -> impl Iterator<Item = u32> {
     pages.iter().flat_map(|page| &page.rows).filter_map(|row| match row {
-        Row::Good(line) if line.price.0 > 0 => Some(line.price.0),
+        Row::Good(line) => line.price.map(|price| price.0).filter(|price| *price > 0),
         _ => None,
     })
 }

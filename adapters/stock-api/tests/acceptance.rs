@@ -89,7 +89,7 @@ async fn a_first_pass_is_full_and_the_next_brings_only_changes() {
     let known = shop.simulator.entries("editor", SIRET);
     assert_eq!(full.lines.len(), known.len());
     for (line, entry) in full.lines.iter().zip(&known) {
-        assert_eq!((line.ean.as_u64(), line.price.0), (entry.ean, entry.cents));
+        assert_eq!((line.ean.as_u64(), line.price.unwrap_or_default().0), (entry.ean, entry.cents));
         assert_eq!(line.quantity, Quantity::Exactly(u32::try_from(entry.available).unwrap()), "sent unchanged");
     }
     let queries: Vec<String> = shop.simulator.log().all().into_iter().map(|one| one.query).collect();

@@ -49,7 +49,7 @@ async fn read(scenario: &Scenario) -> Value {
 fn shown(row: &Row<StockLine>) -> String {
     match row {
         Row::Good(StockLine { ean, price, quantity: Quantity::Exactly(copies), .. }) => {
-            format!("{ean} {price} x{copies}")
+            format!("{ean} {} x{copies}", price.unwrap_or_default())
         }
         Row::Good(line) => format!("{line:?}"),
         Row::Poison(error) => error.problem.code.to_owned(),

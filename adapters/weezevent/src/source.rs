@@ -179,7 +179,10 @@ impl Read {
             self.doubt("none of the events has a date; nothing is withdrawn; check events".to_owned());
         }
         let completeness = if self.partial { Completeness::Partial } else { Completeness::Snapshot };
-        pages(self.rows, End { completeness, cursor: None, observed_at: None, warnings: self.warnings })
+        pages(
+            self.rows,
+            End { completeness, cursor: None, observed_at: None, fingerprint: None, warnings: self.warnings },
+        )
     }
 }
 

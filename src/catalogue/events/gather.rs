@@ -51,7 +51,13 @@ impl Gathered {
             read: 0,
             kept: 0,
             completeness: Completeness::Partial,
-            end: End { completeness: Completeness::Partial, cursor: None, observed_at: None, warnings: Vec::new() },
+            end: End {
+                completeness: Completeness::Partial,
+                cursor: None,
+                observed_at: None,
+                fingerprint: None,
+                warnings: Vec::new(),
+            },
             warnings: Vec::new(),
         }
     }
@@ -118,7 +124,7 @@ pub(in crate::catalogue) async fn gather(
     let mut gathered = Gathered::new();
     let mut end = None;
     while let Some(page) = pages.next().await {
-        let Page { rows, notes: _, end: last } = page?;
+        let Page { rows, notes: _, skipped: _, end: last } = page?;
         gathered.read += rows.len() as u64;
         for row in rows {
             gathered.sort_out(row, place, quarantine)?;

@@ -238,6 +238,12 @@ fn from_last_snapshot(mut bodies: Vec<Inbound>) -> Vec<Inbound> {
 fn inbound_page(intake: &dyn PushIntake, body: &Inbound) -> Result<Page<passerelle_contract::StockLine>, PassError> {
     let page = intake.read(&body.body).map_err(|_| PassError::InboundUnreadable(body.id))?;
     let completeness = if body.snapshot { Completeness::Snapshot } else { Completeness::Delta };
-    let end = page.end.unwrap_or(End { completeness, cursor: None, observed_at: None, warnings: Vec::new() });
+    let end = page.end.unwrap_or(End {
+        completeness,
+        cursor: None,
+        observed_at: None,
+        fingerprint: None,
+        warnings: Vec::new(),
+    });
     Ok(Page { end: Some(End { completeness, ..end }), ..page })
 }

@@ -23,7 +23,7 @@ pub async fn pull(settings: &Value, context: Context) -> Result<Pulled, AdapterE
             lines.push(match row {
                 Row::Good(line) => {
                     let Quantity::Exactly(copies) = line.quantity else { panic!("a file is never unlimited") };
-                    format!("{} good {} {} {copies}", number(&line.at), line.ean, line.price.0)
+                    format!("{} good {} {} {copies}", number(&line.at), line.ean, line.price.unwrap_or_default().0)
                 }
                 Row::Poison(error) => format!("{} {}", number(&error.at), error.problem.code),
             });

@@ -40,12 +40,12 @@ impl Facet {
 
 fn as_facts<T: 'static>(pass: PageStream<'_, T>, fact: fn(T) -> Fact) -> PageStream<'_, Fact> {
     Box::pin(pass.map(move |page| {
-        let Page { rows, notes, end } = page?;
+        let Page { rows, notes, skipped, end } = page?;
         let rows = rows.into_iter().map(|row| match row {
             Row::Good(good) => Row::Good(fact(good)),
             Row::Poison(error) => Row::Poison(error),
         });
-        Ok(Page { rows: rows.collect(), notes, end })
+        Ok(Page { rows: rows.collect(), notes, skipped, end })
     }))
 }
 

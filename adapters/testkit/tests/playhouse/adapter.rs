@@ -180,8 +180,14 @@ impl Wired {
             let showtime = Showtime { key, starts, formats: Vec::new(), places };
             Row::Good(Screening { film: film.clone(), showtime, at: Position::Entry { page: 1, entry } })
         });
-        let end = End { completeness: Completeness::Snapshot, cursor: None, observed_at: None, warnings: Vec::new() };
-        Ok(Page { rows: rows.collect(), notes: Vec::new(), end: Some(end) })
+        let end = End {
+            completeness: Completeness::Snapshot,
+            cursor: None,
+            observed_at: None,
+            fingerprint: None,
+            warnings: Vec::new(),
+        };
+        Ok(Page { rows: rows.collect(), notes: Vec::new(), skipped: 0, end: Some(end) })
     }
 
     /// The show as it is now; `None` when it is gone.
