@@ -113,3 +113,38 @@ pub(crate) async fn take(store: &dyn Store, id: &str, purpose: &str) -> LeaseAns
     let ten_years = Duration::from_hours(24 * 3_650);
     store.acquire_lease(id, &Owner::current(purpose), NOW, ten_years, &|_| false).await.unwrap()
 }
+
+/// A PostgreSQL database of its own for tests that run real processes; dropped at the end.
+pub(crate) struct Database {
+    /// What to give to `store::open`.
+    pub(crate) url: String,
+    name: String,
+    server: String,
+}
+
+impl Database {
+    /// Makes one on the server that `tests/run` starts.
+    pub(crate) fn create() -> Self {
+        let server = std::env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("this test needs PostgreSQL: run `tests/run`, which starts a throw-away server (or set {VARIABLE})")
+        });
+        let name = format!("passerelle_test_{}", uuid::Uuid::new_v4().simple());
+        runtime().block_on(administer(&server, format!("CREATE DATABASE {name} TEMPLATE template0")));
+        let mut url = url::Url::parse(&server).expect("the server's URL");
+        url.set_path(&name);
+        Self { url: url.into(), name, server }
+    }
+
+    /// Cuts every connection to it, as a server that dies does to its clients.
+    pub(crate) fn cut(&self) {
+        let statement =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);
+        runtime().block_on(administer(&self.server, statement));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        runtime().block_on(administer(&self.server, format!("DROP DATABASE {} WITH (FORCE)", self.name)));
+    }
+}
