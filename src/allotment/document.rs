@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use passerelle_contract::{
-    Cents, DataError, DataProblem, EventKind, Film, Issue, Legible, Places, Position, Poster, Quantity, Row, Screening,
+    Cents, DataError, DataProblem, EventKind, Film, Issue, Places, Position, Poster, Quantity, Row, Screening,
     Severity, Showtime, Starts, Tariff,
 };
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,7 @@ fn poison(stock: &StatedStock, at: Position) -> Row<Screening> {
         problem: UNREADABLE,
         message: format!("what was stated of stock {} cannot be read; its vendor states it again", stock.stock),
         message_fr: "La séance enregistrée est illisible ; le logiciel de billetterie doit la renvoyer.".to_owned(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }))
 }
 

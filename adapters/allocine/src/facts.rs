@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use passerelle_contract::{
-    DataError, DataProblem, Film, Format, Legible, Places, Position, Poster, Row, Screening, Severity, Showtime,
-    Starts, Tariff,
+    DataError, DataProblem, Film, Format, Places, Position, Poster, Row, Screening, Severity, Showtime, Starts, Tariff,
 };
 use serde_json::value::RawValue;
 use url::Url;
@@ -44,7 +43,7 @@ pub(crate) fn left_out(
     message_fr: &str,
 ) -> Row<Screening> {
     let (message, message_fr) = (message.to_owned(), message_fr.to_owned());
-    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
+    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Box::default() }))
 }
 
 /// All rows of one edge, `place` being its own in the programme.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Legible, Order, Places, Position, Poster, Quantity, Row, Screening, Severity,
-    Showtime, Starts, Tariff,
+    Cents, DataError, DataProblem, Film, Order, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
+    Starts, Tariff,
 };
 use passerelle_kit::clock::wall_clock;
 use passerelle_kit::json::{Keys, Object};
@@ -261,7 +261,7 @@ impl Session<'_> {
 /// A row that stays behind.
 pub(crate) fn poison(at: Position, key: Option<String>, (problem, message, message_fr): Odd) -> Row<Screening> {
     let (message, message_fr) = (message.to_owned(), message_fr.to_owned());
-    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
+    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Box::default() }))
 }
 
 /// An event of which nothing can be read.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Format, Legible, Places, Position, Poster, Quantity, Row, Screening, Severity,
+    Cents, DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity,
     Showtime, Starts, Tariff,
 };
 
@@ -56,7 +56,7 @@ fn screening(show: &wire::Show<'_>, here: Here<'_>, at: Position) -> Result<Scre
         problem,
         message: what.to_owned(),
         message_fr: what_fr.to_owned(),
-        legible: Legible::default(),
+        legible: Box::default(),
     };
     let unreadable = |what: &str, what_fr: &str| wrong(UNREADABLE, what, what_fr);
     let show_key = key.clone().ok_or_else(|| unreadable("a showtime without number", "séance sans numéro"))?;

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use jiff::civil::Date;
 use passerelle_contract::{
-    AdapterError, Class, Completeness, DataError, DataProblem, End, Expectations, Legible, Page, PageStream, Position,
-    Pull, Quantity, Row, Screening, Severity, Source,
+    AdapterError, Class, Completeness, DataError, DataProblem, End, Expectations, Page, PageStream, Position, Pull,
+    Quantity, Row, Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::lenient;
@@ -264,6 +264,6 @@ fn odd_record(at: Position) -> Row<Screening> {
         problem: DataProblem { code: "UnreadableShow", severity: Severity::Unreadable },
         message: "this record is no showtime".to_owned(),
         message_fr: "cet enregistrement n'est pas une séance".to_owned(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }))
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use passerelle_contract::{
-    DataError, DataProblem, Film, Format, Legible, Places, Position, Poster, Quantity, Row, Screening, Severity,
-    Showtime, Starts, Tariff,
+    DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity, Showtime,
+    Starts, Tariff,
 };
 use passerelle_kit::lenient;
 
@@ -94,7 +94,7 @@ pub(crate) fn row(show: &wire::Show<'_>, catalogue: &Catalogue<'_>, at: Position
             problem,
             message: message.to_owned(),
             message_fr: message_fr.to_owned(),
-            legible: Legible::default(),
+            legible: Box::default(),
         })))
     };
     let Some(show_key) = key.clone() else {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use passerelle_contract::{
-    AdapterError, Completeness, DataError, DataProblem, End, Expectations, Legible, Page, PageStream, Position, Pull,
-    Row, Screening, Severity, Source,
+    AdapterError, Completeness, DataError, DataProblem, End, Expectations, Page, PageStream, Position, Pull, Row,
+    Screening, Severity, Source,
 };
 use passerelle_kit::http::RetryBudget;
 use passerelle_kit::pass::{pages, whole};
@@ -115,6 +115,6 @@ fn odd_record(at: Position) -> Row<Screening> {
         problem: DataProblem { code: "UnreadableShow", severity: Severity::Unreadable },
         message: "this record is no show".to_owned(),
         message_fr: "cet enregistrement n'est pas une séance".to_owned(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime, Time};
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Format, Legible, Places, Position, Poster, Quantity, Row, Screening, Severity,
+    Cents, DataError, DataProblem, Film, Format, Places, Position, Poster, Quantity, Row, Screening, Severity,
     Showtime, Starts, Tariff, WallClock,
 };
 use serde_json::value::RawValue;
@@ -43,7 +43,7 @@ pub(crate) fn odd(at: Position, key: Option<String>, what: &str, what_fr: &str) 
         problem: UNREADABLE,
         message: what.to_owned(),
         message_fr: what_fr.to_owned(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }
 }
 

@@ -63,8 +63,8 @@ pub struct DataError {
     pub message: String,
     /// For booksellers, in French.
     pub message_fr: String,
-    /// What the row says all the same.
-    pub legible: Legible,
+    /// What the row says all the same. Boxed: errors are returned by value.
+    pub legible: Box<Legible>,
 }
 
 /// What can be read of a row that stays behind: the gateway hears it, and shows it to whoever asks about the reference.

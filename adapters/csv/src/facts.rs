@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Ean, Legible, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
+    Cents, DataError, DataProblem, Ean, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
 };
 use passerelle_kit::money::{self, Count, NumberProblem, PriceUnit};
 use passerelle_kit::reference;
@@ -57,7 +57,7 @@ impl<'p> Facts<'p> {
             Err((problem, message, message_fr)) => {
                 let key = self.text(records, self.mapping.ean).map(|key| shortened(key.trim(), MAX_SHOWN));
                 let key = key.filter(|key| !key.is_empty());
-                Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
+                Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Box::default() }))
             }
         }
     }
@@ -343,6 +343,6 @@ pub(crate) fn too_long(line: u64) -> Row<StockLine> {
         problem: unreadable("BadLine"),
         message: format!("longer than the {} bytes that a row may have", crate::reader::MAX_RECORD_BYTES),
         message_fr: "La ligne est trop longue.".into(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }))
 }

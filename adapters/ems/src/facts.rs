@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Format, Legible, Note, NoteKind, Places, Position, Poster, Quantity, Row,
-    Screening, Severity, Showtime, Starts, Tariff, WallClock,
+    Cents, DataError, DataProblem, Film, Format, Note, NoteKind, Places, Position, Poster, Quantity, Row, Screening,
+    Severity, Showtime, Starts, Tariff, WallClock,
 };
 use passerelle_kit::json::{Keys, Object};
 use passerelle_kit::lenient::Int;
@@ -141,7 +141,7 @@ impl Reading {
 
 fn poison(at: Position, key: Option<String>, problem: DataProblem, what: (&str, &str)) -> Row<Screening> {
     let (message, message_fr) = (what.0.to_owned(), what.1.to_owned());
-    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
+    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Box::default() }))
 }
 
 /// A show as a fact, with places without limit: the vendor gives no counts.

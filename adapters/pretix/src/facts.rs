@@ -8,8 +8,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Legible, Places, Position, Quantity, Row, Screening, Severity, Showtime,
-    Starts, Tariff,
+    Cents, DataError, DataProblem, Film, Places, Position, Quantity, Row, Screening, Severity, Showtime, Starts, Tariff,
 };
 use passerelle_kit::lenient::Flag;
 use passerelle_kit::money::NumberProblem;
@@ -239,7 +238,7 @@ impl Rows {
             problem,
             message,
             message_fr,
-            legible: Legible::default(),
+            legible: Box::default(),
         })));
     }
 

@@ -4,9 +4,7 @@
 //! other: what may be sold is for the gateway's rules.
 
 use jiff::Timestamp;
-use passerelle_contract::{
-    DataError, DataProblem, Legible, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
-};
+use passerelle_contract::{DataError, DataProblem, Note, NoteKind, Position, Quantity, Row, Severity, StockLine};
 use passerelle_kit::json::Scalar;
 use passerelle_kit::money::{self, Count, DecimalMark, NumberProblem, Price, PriceUnit};
 use passerelle_kit::reference::{self, ReferenceProblem};
@@ -120,7 +118,7 @@ pub(crate) fn poison(at: Position, key: Option<String>, wrong: &Wrong) -> Row<St
         problem: wrong.problem,
         message: wrong.message.clone(),
         message_fr: wrong.message_fr.clone(),
-        legible: Legible::default(),
+        legible: Box::default(),
     }))
 }
 

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use passerelle_contract::{
-    Cents, DataError, DataProblem, Film, Legible, Places, Position, Quantity, Row, Screening, Severity, Showtime,
-    Starts, Tariff,
+    Cents, DataError, DataProblem, Film, Places, Position, Quantity, Row, Screening, Severity, Showtime, Starts, Tariff,
 };
 use passerelle_kit::clock::wall_clock;
 use passerelle_kit::json::{Keys, Object};
@@ -173,7 +172,7 @@ fn shares(quantity: Option<u32>, among: usize) -> impl Iterator<Item = Option<u3
 /// A row that stays behind.
 pub(crate) fn poison(at: Position, key: Option<String>, (problem, message, message_fr): Odd) -> Row<Screening> {
     let (message, message_fr) = (message.to_owned(), message_fr.to_owned());
-    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
+    Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Box::default() }))
 }
 
 /// An event without name.
