@@ -222,6 +222,12 @@ impl Client {
         Ok(Self { config, inner, fresh: Arc::default() })
     }
 
+    /// The vendor's host with scheme and port, as [`Lane`]s count it.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.config.base.origin().ascii_serialization()
+    }
+
     /// How this client talks.
     #[must_use]
     pub const fn config(&self) -> &Config {
