@@ -40,7 +40,8 @@ const LOOKING: RetryPolicy = RetryPolicy {
     longest_delay: Duration::from_millis(300),
     longest_attempt: Duration::from_secs(3),
     total: Duration::from_secs(1),
-    patience: Duration::from_millis(1_500),
+    // Behind what others of the same account ask, each of whom has few requests under way.
+    patience: Duration::from_secs(3),
     unsaid_stop: RetryPolicy::WORK.unsaid_stop,
 };
 /// For changes: pass Culture may call a ticketing, ours, while it is asked to cancel.

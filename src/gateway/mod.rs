@@ -6,6 +6,7 @@
 pub mod chains;
 mod house;
 mod message_urls;
+mod places;
 mod receivers;
 pub mod schedule;
 pub mod settling;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Answer, SLOW, Verdict, remember};
 use crate::gateway::{Gateway, OpenError};
-use crate::passculture::{Client, NorthError, RetryPolicy};
+use crate::passculture::{Client, NorthError, RetryPolicy, Traffic};
 use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
 
 /// pass Culture refuses dates that are past: a clock that is off by more breaks events and hides when things happened.
@@ -25,7 +25,7 @@ pub async fn check_account(
 ) -> Result<Vec<ProbeRecord>, StoreError> {
     let subject = format!("passculture:{account}");
     let client = match gateway.client(account) {
-        Ok(client) => client.with_policy(RetryPolicy::PROBE),
+        Ok(client) => client.with_policy(RetryPolicy::PROBE).for_traffic(Traffic::Probes),
         Err(error) => {
             let evidence = match error {
                 OpenError::Configuration(problems) => {

@@ -31,18 +31,19 @@ use passerelle_contract::{BoxFuture, Ean};
 
 pub use allotments::AllotmentStore;
 pub use bookings::BookingStore;
+pub use budget::{LONGEST_BLOCK, Traffic};
 pub use countermarks::CountermarkStore;
 pub use error::StoreError;
 pub use events::EventStore;
-pub use lease::{Lease, LeaseAnswer, Owner};
+pub use lease::{LEASE, Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use messages::MessageStore;
 pub use open::open;
 pub use owner::is_dead;
 pub use products::ProductStore;
 pub use records::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
-    QuarantineRow,
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, PassRecord,
+    ProbeRecord, QuarantineRow,
 };
 pub use turns::LedgerTurn;
 
@@ -102,12 +103,15 @@ pub trait Store:
     /// Replaces what is known. When the connection was changed so that it starts over after the lease was taken, the cursor,
     /// the venue and the due date stay as that change left them.
     fn save_state<'a>(&'a self, lease: &'a Lease, state: &'a ConnectionState) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Unpaused connections whose `due_at` is past or that have something in their inbox, without a live lease, oldest
-    /// success first (never synchronised first).
-    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// Unpaused connections that are due and without a live lease, the longest due first. Due is whose `due_at` is past, or lies
+    /// further ahead than its period (a clock was wrong), or who has something in its inbox.
+    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<DueConnection>, StoreError>>;
+    /// Is it still unpaused and due, whoever has its lease?
+    fn is_due<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     // ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    /// Takes the lease for `ttl` when it is free, expired, or its owner `is_dead`; the fence rises each time. Read the
+    /// Takes the lease for `ttl` when it is free, expired, lasts longer than `ttl` allows (a clock was wrong), or its owner
+    /// `is_dead`; the fence rises each time. Read the
     /// connection after it is granted: what was applied later does not count for this lease (see `save_state`).
     fn acquire_lease<'a>(
         &'a self,
@@ -216,11 +220,13 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     // ── the northbound budget, shared by every process with this store ───────────────────────────────────────────────
-    /// Takes `permits` (at least 1) from the account's bucket (`per_minute`, at most `burst` at once) and answers how long
-    /// to wait before using them; a generic cell rate algorithm over one row.
+    /// Takes `permits` (1 to `burst`) for a kind of traffic from the account's bucket (`per_minute`, at most `burst` at once).
+    /// No wait: they are taken and may be used at once. Else nothing was taken, and they are worth asking for again after the
+    /// wait.
     fn take_budget<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
@@ -228,7 +234,7 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<Duration, StoreError>>;
     /// Pushes the bucket back: nobody sends before `until` (a 429 told us so).
     fn block_budget<'a>(&'a self, account: &'a str, until: Millis) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// How long a request would wait now, and how many could go at once: for the probe.
+    /// How long a request of a pass would wait now, and how many of all kinds could go at once: for the probe.
     fn budget_left<'a>(
         &'a self,
         account: &'a str,

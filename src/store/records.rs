@@ -46,6 +46,21 @@ pub enum Applied {
     Unchanged,
 }
 
+/// A connection that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueConnection {
+    /// Its id.
+    pub id: String,
+    /// The pass Culture account that it sells through.
+    pub account: String,
+    /// Rises with every change of its settings that makes it start over.
+    pub revision: i64,
+    /// Since when it is due.
+    pub due_at: Millis,
+    /// Passes that failed in a row.
+    pub failures: u32,
+}
+
 /// What the gateway has learnt of a connection since it was applied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionState {

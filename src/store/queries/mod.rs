@@ -26,8 +26,8 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, LeaseAnswer, LedgerTurn,
-    Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, WakeUps,
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, Lease, LeaseAnswer,
+    LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -150,8 +150,12 @@ impl Store for Engine {
         write_under!(self, lease, c => state::save(c, lease, state))
     }
 
-    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<DueConnection>, StoreError>> {
         read!(self, c => state::due(c, now, limit))
+    }
+
+    fn is_due<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        read!(self, c => state::is_due(c, connection, now))
     }
 
     fn acquire_lease<'a>(
@@ -299,6 +303,7 @@ impl Store for Engine {
     fn take_budget<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
@@ -306,8 +311,10 @@ impl Store for Engine {
     ) -> BoxFuture<'a, Result<Duration, StoreError>> {
         write!(self, c => async {
             let bucket = shared::lock_bucket(c, account).await?;
-            let (bucket, wait) = bucket.take(permits, Rate { per_minute, burst }, now);
-            shared::save_bucket(c, account, bucket).await?;
+            let (bucket, wait) = bucket.take(traffic, permits, Rate { per_minute, burst }, now);
+            if wait.is_zero() {
+                shared::save_bucket(c, account, bucket).await?;
+            }
             Ok(wait)
         })
     }
