@@ -42,8 +42,8 @@ pub use open::open;
 pub use owner::is_dead;
 pub use products::ProductStore;
 pub use records::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, PassRecord,
-    ProbeRecord, QuarantineRow,
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection,
+    PassRecord, ProbeRecord, QuarantineRow,
 };
 pub use turns::LedgerTurn;
 
@@ -90,6 +90,8 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<Applied, StoreError>>;
     /// All connections, by id.
     fn connections(&self) -> BoxFuture<'_, Result<Vec<ConnectionRecord>, StoreError>>;
+    /// All connections with what is known of them, by id.
+    fn known_connections(&self) -> BoxFuture<'_, Result<Vec<KnownConnection>, StoreError>>;
     /// One connection.
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>>;
     /// Pauses or resumes; false when there is no such connection. Resuming makes a pass due at once.

@@ -46,6 +46,17 @@ pub enum Applied {
     Unchanged,
 }
 
+/// A connection with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownConnection {
+    /// As it was applied.
+    pub record: ConnectionRecord,
+    /// What has been learnt.
+    pub state: ConnectionState,
+    /// Does a plan of it wait for an operator?
+    pub is_held: bool,
+}
+
 /// A connection that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueConnection {

@@ -13,6 +13,7 @@ mod fixed;
 mod identity;
 mod mapping;
 mod origin;
+mod pattern;
 mod plan;
 mod probes;
 mod reader;

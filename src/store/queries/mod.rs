@@ -26,8 +26,9 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, Lease, LeaseAnswer,
-    LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic, WakeUps,
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection,
+    Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic,
+    WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -111,6 +112,10 @@ impl Store for Engine {
 
     fn connections(&self) -> BoxFuture<'_, Result<Vec<ConnectionRecord>, StoreError>> {
         read!(self, c => connections::all(c))
+    }
+
+    fn known_connections(&self) -> BoxFuture<'_, Result<Vec<KnownConnection>, StoreError>> {
+        read!(self, c => connections::known(c))
     }
 
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>> {

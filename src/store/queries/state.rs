@@ -9,7 +9,10 @@ use crate::store::LEASE;
 pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<ConnectionState, StoreError> {
     let row =
         sqlx::query("SELECT * FROM connection_state WHERE connection = $1").bind(connection).fetch_optional(c).await?;
-    let Some(row) = row else { return Ok(ConnectionState::default()) };
+    row.as_ref().map_or_else(|| Ok(ConnectionState::default()), of_row)
+}
+
+pub(super) fn of_row(row: &Row) -> Result<ConnectionState, StoreError> {
     Ok(ConnectionState {
         venue_id: row.try_get("venue_id")?,
         postal_code: row.try_get("postal_code")?,
