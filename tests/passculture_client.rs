@@ -435,7 +435,32 @@ async fn a_venue_is_found_by_its_number_in_the_list() {
     assert_eq!(client.venue_by_id(6).await.unwrap().name, "B");
     assert_eq!(client.venue_by_id(7).await.unwrap_err().code, "VenueNotLinked");
     assert_eq!(client.venue_by_siret("../../x").await.unwrap_err().code, "BadSiret");
+    assert_eq!(client.venue_by_siret("85331845900049").await.unwrap().id, 6);
+    assert_eq!(script.count(), 1, "the list is fetched once, and shared");
+    assert_eq!(client.venues().await.unwrap().len(), 2);
+    assert_eq!(script.count(), 2, "who asks for the list itself hears what is true now");
+}
+
+#[tokio::test]
+async fn many_connections_cost_one_list_and_hear_of_one_failure() {
+    let list = r#"[{"offerer":{"id":1},"venues":[{"id":5,"legalName":"A","siret":"73282932000074"}]}]"#;
+    let alone = r#"{"id":5,"legalName":"A","siret":"73282932000074"}"#;
+    let (client, script) = against([status(400), json(200, list)]).await;
+    let asking = (0..500).map(|_| client.venue_by_id(5));
+    let answers = futures_util::future::join_all(asking).await;
+    assert!(answers.iter().all(Result::is_err), "those who waited for the list that failed hear why");
+    assert_eq!(script.count(), 1);
+    let asking = (0..500).map(|_| client.venue_by_id(5));
+    assert!(futures_util::future::join_all(asking).await.iter().all(Result::is_ok));
     assert_eq!(script.count(), 2);
+
+    // A few are asked for one by one, which is short; of many the list is.
+    let (client, script) =
+        against([json(200, alone), json(200, alone), json(200, alone), json(200, alone), json(200, list)]).await;
+    for _ in 0..100 {
+        assert_eq!(client.venue_by_siret("73282932000074").await.unwrap().id, 5);
+    }
+    assert_eq!(script.count(), 5);
 }
 
 #[tokio::test]

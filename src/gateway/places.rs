@@ -22,6 +22,9 @@ pub(super) struct Bounds {
 /// The bounds of a server.
 pub(super) const BOUNDS: Bounds = Bounds { in_all: 128, of_an_account: 96, of_failing: 48 };
 
+/// A vendor's host, and how many passes may talk to it at once.
+pub(super) type Host = (String, u32);
+
 /// A connection that wants a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -29,8 +32,8 @@ pub(super) struct Candidate {
     pub(super) id: String,
     /// Its pass Culture account.
     pub(super) account: String,
-    /// The vendor's host, and how many passes may talk to it at once; none when it talks to none.
-    pub(super) host: Option<(String, u32)>,
+    /// The vendor's host; none when it talks to none.
+    pub(super) host: Option<Host>,
     /// Did its last pass fail?
     pub(super) is_failing: bool,
 }

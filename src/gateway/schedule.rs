@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Gateway;
-use super::places::{BOUNDS, Candidate, NoPlace, Places};
+use super::places::{BOUNDS, Candidate, Host, NoPlace, Places};
 use crate::catalogue::PassError;
 use crate::catalogue::lease::{self, Taken};
 use crate::catalogue::pass::{Options, Report, Run};
@@ -85,7 +85,7 @@ struct Schedule {
     /// Told when a place was given back.
     freed: Notify,
     /// Of which vendor's host a connection is, with the revision of its settings that says so.
-    hosts: Mutex<BTreeMap<String, (i64, Option<(String, u32)>)>>,
+    hosts: Mutex<BTreeMap<String, (i64, Option<Host>)>>,
     resting: Mutex<BTreeMap<String, Instant>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -143,7 +143,7 @@ impl Schedule {
 
     /// The vendor's host of a connection, and how many passes may talk to it. A connection whose adapter cannot be made has none: its
     /// pass says why.
-    async fn host(&self, due: &DueConnection) -> Option<(String, u32)> {
+    async fn host(&self, due: &DueConnection) -> Option<Host> {
         let known = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(&due.id).cloned();
         if let Some((_, host)) = known.filter(|(revision, _)| *revision == due.revision) {
             return host;
