@@ -175,6 +175,11 @@ async fn what_a_wrong_clock_left_in_the_future_is_due_now(place: Place) {
     let LeaseAnswer::Granted(stale) = ahead("held").await else { panic!("the lease is free") };
     assert_eq!(due(&*store, NOW, 9).await, ["ended", "held"]);
     assert!(store.is_due("ended", NOW).await.unwrap());
+    for (id, what) in [("ended", "the next pass"), ("held", "the end of its lease")] {
+        let told = store.ahead_of_connection(id, NOW).await.unwrap();
+        assert_eq!(told.iter().map(|one| one.what).collect::<Vec<_>>(), [what]);
+        assert!(store.ahead_of_connection(id, NOW + DAY).await.unwrap().is_empty());
+    }
     let LeaseAnswer::Granted(_) = take(&*store, "held", "serve").await else { panic!("no lease lasts that long") };
     assert!(matches!(store.renew_lease(&stale, NOW + DAY, LEASE).await, Err(StoreError::Fenced { .. })));
     // Clocks differ a little: that is no reason.

@@ -19,6 +19,7 @@ on_both_engines!(
     verdicts_on_eans_run_out_and_newer_ones_stay,
     processes_share_one_budget,
     what_is_refused_takes_no_permit,
+    what_a_wrong_clock_said_of_eans_and_probes_gives_way,
     a_budget_that_a_wrong_clock_left_in_the_future_stops_nobody,
     nobody_sends_while_the_budget_is_blocked,
     a_key_stores_a_body_once_for_a_day,
@@ -202,12 +203,27 @@ async fn a_budget_that_a_wrong_clock_left_in_the_future_stops_nobody(place: Plac
         store.take_budget("default", Traffic::Passes, 1, 180, 10, tomorrow).await.unwrap();
     }
     store.block_budget("default", tomorrow).await.unwrap();
+    let ahead = store.ahead_of_account("default", NOW).await.unwrap();
+    assert_eq!(ahead.len(), 2, "{ahead:?}");
+    assert!(ahead.iter().all(|one| one.latest >= tomorrow), "{ahead:?}");
+    assert!(store.ahead_of_account("default", tomorrow).await.unwrap().is_empty());
     let wait = store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW).await.unwrap();
     assert!(wait < Duration::from_secs(1), "{wait:?}");
     assert!(store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW + 1_000).await.unwrap().is_zero());
     store.block_budget("default", NOW + 60_000).await.unwrap();
     let wait = store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW + 2_000).await.unwrap();
     assert_eq!(wait, Duration::from_secs(58), "a block that is meant holds");
+}
+
+async fn what_a_wrong_clock_said_of_eans_and_probes_gives_way(place: Place) {
+    const DAY: i64 = 24 * 3_600_000;
+    let store = place.open().await;
+    let verdict = |verdict, checked_at| AvailabilityRow { ean: ean(1), verdict, checked_at };
+    store.save_availability("default", &[verdict(1, NOW + DAY)]).await.unwrap();
+    store.save_availability("default", &[verdict(2, NOW)]).await.unwrap();
+    assert_eq!(store.availability("default", &[ean(1)], 0).await.unwrap(), [verdict(2, NOW)]);
+    store.record_probe(&probe("healthy", NOW + DAY)).await.unwrap();
+    assert_eq!(store.record_probe(&probe("healthy", NOW)).await.unwrap().since, NOW);
 }
 
 async fn nobody_sends_while_the_budget_is_blocked(place: Place) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, SLOW, Verdict, remember};
+use super::{Answer, SLOW, Verdict, clock, remember};
 use crate::gateway::{Gateway, OpenError};
 use crate::passculture::{Client, NorthError, RetryPolicy, Traffic};
 use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
@@ -44,6 +44,7 @@ pub async fn check_account(
         }
     };
     let mut answers = vec![budget(gateway, &client).await?];
+    answers.extend(clock::of_account(gateway, account, &subject).await?);
     let key = key(&client).await;
     let works = key.verdict != Verdict::Failing;
     answers.push(key);

@@ -5,8 +5,8 @@
 //! the others leave, and never what is theirs.
 //!
 //! Pure: the engines only read and write [`Bucket`]. Invariants: no sixty seconds hold more than `per_minute + burst` permits,
-//! whatever the callers' order; what is stored is never further ahead of the taker's clock than a bucket that has given all. What
-//! is found further ahead (a clock was wrong) counts as that much, and a share that is counts as untouched.
+//! whatever the callers' order, as long as clocks are right; what is stored is never further ahead of the taker's clock than a
+//! bucket that has given all. What is found further ahead by more than clocks differ was left by a wrong one, and counts as untouched.
 
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ const MICROS_PER_MILLI: i64 = 1_000;
 
 /// Nobody is blocked for longer: the client takes no more from pass Culture's `Retry-After`.
 pub const LONGEST_BLOCK: Duration = Duration::from_secs(60 * 60);
+
+/// Clocks of nodes that share a budget differ by less, in microseconds; more would be more than a bucket holds.
+const CLOCKS_DIFFER_US: i64 = 5_000_000;
 
 /// What does not fit into its own share leaves this part of the bucket to each of the other kinds: one permit of ten.
 const LEFT_TO_EACH: i64 = 12;
@@ -173,29 +176,31 @@ impl Bucket {
         is_too_long.then_some(self.blocked_us / MICROS_PER_MILLI)
     }
 
-    /// When the bucket would be full again by a clock that was ahead of ours by more than clocks differ, if one was.
-    pub(super) fn arrives_too_late(self, rate: Rate, now: Millis) -> Option<Millis> {
-        let latest =
-            now.saturating_mul(MICROS_PER_MILLI).saturating_add(rate.whole_us()).saturating_add(tolerance_us());
-        (self.arrival_us > latest).then_some(self.arrival_us / MICROS_PER_MILLI)
+    /// When the bucket would be full again by a clock that was ahead of ours, if one was.
+    /// At no rate of ours does a bucket take longer than a minute to fill.
+    pub(super) fn full_too_late(self, now: Millis) -> Option<Millis> {
+        self.arrives_too_late(MICROS_PER_MINUTE, now).then_some(self.arrival_us / MICROS_PER_MILLI)
     }
 
-    /// The bucket with nothing further ahead than it can be by this clock.
+    fn arrives_too_late(self, whole_us: i64, now: Millis) -> bool {
+        let latest = now.saturating_mul(MICROS_PER_MILLI).saturating_add(whole_us);
+        self.arrival_us > latest.saturating_add(CLOCKS_DIFFER_US)
+    }
+
+    /// The bucket as far as this clock can believe it. What a taker left further ahead than a bucket can be was left by a wrong clock:
+    /// nothing is taken then, and its stop is none either.
     fn as_of(self, rate: Rate, now: Millis) -> Self {
+        if self.arrives_too_late(rate.whole_us(), now) {
+            return Self::default();
+        }
         let now_us = now.saturating_mul(MICROS_PER_MILLI);
-        let whole = rate.whole_us();
-        let mut shares_us = self.shares_us;
-        for traffic in Traffic::ALL {
-            let longest = whole.max(rate.share_interval_us(traffic).saturating_mul(rate.burst()));
-            let share = &mut shares_us[traffic.index()];
-            let latest = now_us.saturating_add(longest);
-            *share = if *share > latest.saturating_add(tolerance_us()) { 0 } else { (*share).min(latest) };
-        }
-        Self {
-            arrival_us: self.arrival_us.min(now_us.saturating_add(whole)),
-            shares_us,
-            blocked_us: if self.blocked_too_long(now).is_some() { 0 } else { self.blocked_us },
-        }
+        let shares_us = Traffic::ALL.map(|traffic| {
+            let longest = rate.whole_us().max(rate.share_interval_us(traffic).saturating_mul(rate.burst()));
+            let share = self.shares_us[traffic.index()];
+            if share > now_us.saturating_add(longest).saturating_add(CLOCKS_DIFFER_US) { 0 } else { share }
+        });
+        let blocked_us = if self.blocked_too_long(now).is_some() { 0 } else { self.blocked_us };
+        Self { arrival_us: self.arrival_us, shares_us, blocked_us }
     }
 }
 
@@ -262,17 +267,31 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_stored_somebody_goes_within_two_intervals_and_a_block(
+        fn whatever_is_stored_who_asks_again_as_told_goes_soon(
             per_minute in 1_u32..400,
             burst in 1_u32..30,
-            arrival_us in any::<i64>(),
-            share in any::<i64>(),
+            arrival in prop_oneof![any::<i64>(), -100_000_000_i64..100_000_000],
+            share in prop_oneof![any::<i64>(), -100_000_000_i64..100_000_000],
             traffic in any_traffic(),
         ) {
             let rate = Rate { per_minute, burst };
-            let bucket = Bucket { arrival_us, shares_us: [share; 4], blocked_us: 0 };
-            let (_, wait) = bucket.take(traffic, 1, rate, START);
-            prop_assert!(wait <= micros(rate.whole_us() + 2 * rate.interval_us()), "{wait:?}");
+            let at = |offset: i64| (START * 1_000).saturating_add(offset);
+            let mut bucket = Bucket { arrival_us: at(arrival), shares_us: [at(share); 4], blocked_us: 0 };
+            let mut now = START;
+            let mut goes = false;
+            for _ in 0..4 {
+                let (after, wait) = bucket.take(traffic, 1, rate, now);
+                bucket = after;
+                now += i64::try_from(wait.as_micros().div_ceil(1_000)).unwrap();
+                if wait.is_zero() {
+                    goes = true;
+                    break;
+                }
+            }
+            prop_assert!(goes, "asked four times");
+            let longest = CLOCKS_DIFFER_US + rate.whole_us() + 8 * rate.interval_us();
+            prop_assert!((now - START) * 1_000 <= longest, "{} ms", now - START);
+            prop_assert!(bucket.arrival_us <= now * 1_000 + rate.whole_us());
         }
     }
 
@@ -354,7 +373,8 @@ mod tests {
         for _ in 0..20 {
             bucket = bucket.take(Traffic::Passes, 1, rate, tomorrow).0;
         }
-        assert!(bucket.arrives_too_late(rate, START).is_some());
+        assert_eq!(bucket.full_too_late(tomorrow), None);
+        assert!(bucket.full_too_late(START).is_some());
         bucket = bucket.block(tomorrow);
         assert_eq!(bucket.blocked_too_long(START), Some(tomorrow));
         for traffic in Traffic::ALL {

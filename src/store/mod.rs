@@ -42,8 +42,8 @@ pub use open::open;
 pub use owner::is_dead;
 pub use products::ProductStore;
 pub use records::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection,
-    PassRecord, ProbeRecord, QuarantineRow,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, PassRecord, ProbeRecord, QuarantineRow,
 };
 pub use turns::LedgerTurn;
 
@@ -271,6 +271,15 @@ pub trait Store:
     /// Changes of verdict of one subject, newest first.
     fn probe_history<'a>(&'a self, subject: &'a str, limit: u32)
     -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>>;
+
+    /// What is dated further in the future than it can be, of a connection: a clock was wrong.
+    fn ahead_of_connection<'a>(
+        &'a self,
+        connection: &'a str,
+        now: Millis,
+    ) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>>;
+    /// The same of an account.
+    fn ahead_of_account<'a>(&'a self, account: &'a str, now: Millis) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>>;
 
     // ── wake-ups ─────────────────────────────────────────────────────────────────────────────────────────────────────
     /// Wakes when `store_inbound`, `apply_connection` or `set_paused` made something due: on PostgreSQL from any node, on

@@ -46,6 +46,17 @@ pub enum Applied {
     Unchanged,
 }
 
+/// Moments that lie further in the future than they can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// What they are of: `the next pass`.
+    pub what: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The latest of them.
+    pub latest: Millis,
+}
+
 /// A connection with what is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownConnection {

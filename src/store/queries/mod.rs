@@ -7,6 +7,7 @@
 //! Invariants: each method is one transaction; a transaction that writes a connection's state under a lease locks and checks
 //! that lease first (`leases::check`), so that all of them take their locks in the same order.
 
+mod ahead;
 mod availability;
 mod connections;
 mod held;
@@ -26,9 +27,9 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection,
-    Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic,
-    WakeUps,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store,
+    StoreError, Traffic, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -384,6 +385,18 @@ impl Store for Engine {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>> {
         read!(self, c => probes::history(c, subject, limit))
+    }
+
+    fn ahead_of_connection<'a>(
+        &'a self,
+        connection: &'a str,
+        now: Millis,
+    ) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>> {
+        read!(self, c => ahead::of_connection(c, connection, now))
+    }
+
+    fn ahead_of_account<'a>(&'a self, account: &'a str, now: Millis) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>> {
+        read!(self, c => ahead::of_account(c, account, now))
     }
 
     fn wake_ups(&self) -> Box<dyn WakeUps> {
