@@ -2,6 +2,22 @@
 
 pub use crate::store::Millis;
 
+/// How much the clocks of machines that share a store may differ, in milliseconds. What somebody wrote as past and lies further
+/// ahead than this, or as due and lies further ahead than its period and this, was written by a clock that was wrong.
+pub const TOLERANCE: Millis = 60_000;
+
+/// Cannot have been written at `now` by a right clock: it lies further ahead than its `period` (0 for what is past already).
+#[must_use]
+pub const fn is_ahead(at: Millis, period: Millis, now: Millis) -> bool {
+    at > now.saturating_add(period).saturating_add(TOLERANCE)
+}
+
+/// Did something happen less than `period` ago? What lies ahead of every right clock did not.
+#[must_use]
+pub const fn is_fresh(at: Millis, period: Millis, now: Millis) -> bool {
+    now.saturating_sub(at) < period && !is_ahead(at, 0, now)
+}
+
 /// Now, in milliseconds since 1970 (UTC).
 #[must_use]
 pub fn now() -> Millis {
@@ -30,6 +46,16 @@ pub fn ago(from: Millis, to: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_right_clock_can_have_written_is_told_apart() {
+        const DAY: Millis = 24 * 3_600_000;
+        assert!(!is_ahead(1_000 + TOLERANCE, 0, 1_000) && is_ahead(1_001 + TOLERANCE, 0, 1_000));
+        assert!(!is_ahead(DAY, DAY, 0) && is_ahead(2 * DAY, DAY, 0));
+        assert!(is_fresh(0, DAY, DAY - 1) && !is_fresh(0, DAY, DAY) && is_fresh(TOLERANCE, DAY, 0));
+        assert!(!is_fresh(DAY, DAY, 0), "a moment of tomorrow says nothing of today");
+        assert!(!is_ahead(i64::MAX, 1, i64::MAX) && is_ahead(i64::MAX, i64::MAX, i64::MIN));
+    }
 
     #[test]
     fn lengths_are_rounded_to_what_people_say() {

@@ -172,3 +172,59 @@ fn a_lost_answer_is_told_as_such_and_its_repeat_succeeds() {
         "the failure is logged, the countermark is not"
     );
 }
+
+#[test]
+fn software_that_loops_keeps_nobody_else_from_the_counter() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::time::{Duration, Instant};
+    let shop = two_shops();
+    let text = std::fs::read_to_string(shop.path("passerelle.toml")).unwrap();
+    std::fs::write(
+        shop.path("passerelle.toml"),
+        text.replace("requests_per_minute = 60000", "requests_per_minute = 180"),
+    )
+    .unwrap();
+    let token = shop.block_on(booked(&shop, 0));
+    let server = Server::start(&shop);
+    let (looping, refused) = (AtomicBool::new(true), AtomicU32::new(0));
+    let neighbour = |server: &Server| {
+        let (client, base) = (server.client.clone(), server.base.clone());
+        let path = format!("{base}/api/v1/tokens/{token}");
+        async move {
+            let began = Instant::now();
+            let status = client.get(path).bearer_auth(OURS).send().await.unwrap().status().as_u16();
+            (status, began.elapsed())
+        }
+    };
+    shop.block_on(async {
+        let flood = async {
+            let call = async || {
+                while looping.load(Ordering::Relaxed) {
+                    let answer = server.call(Method::POST, "/api/v1/tokens/AAAAAA/use", Some(THEIRS)).await;
+                    if answer.0 == 429 {
+                        assert!(answer.2, "it says when to come back");
+                        is_refusal(&answer, 429, "TooManyRequests");
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            };
+            tokio::join!(call(), call(), call(), call(), call(), call());
+        };
+        let other = async {
+            for _ in 0..5 {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                let (status, took) = neighbour(&server).await;
+                assert_eq!(status, 200, "beside a loop, after {took:?}");
+            }
+            looping.store(false, Ordering::Relaxed);
+        };
+        tokio::join!(flood, other);
+    });
+    assert!(refused.load(Ordering::Relaxed) > 100, "{refused:?} refused");
+    // Neither the loop's end nor a restart leaves a debt.
+    assert_eq!(shop.block_on(neighbour(&server)).0, 200);
+    drop(server);
+    let server = Server::start(&shop);
+    let (status, took) = shop.block_on(neighbour(&server));
+    assert!(status == 200 && took < Duration::from_secs(3), "{status} after {took:?}");
+}

@@ -144,3 +144,58 @@ fn settings_that_no_longer_work_are_failing_by_name() {
     let check = shop.run(&["check", CONNECTION]);
     assert_eq!(check.code, 78, "a file with wrong settings is not applied: {check:#?}");
 }
+
+#[test]
+fn what_a_clock_that_was_ahead_wrote_is_failing_and_stops_nobody() {
+    use passerelle::store::{LEASE, LeaseAnswer, Owner};
+    let shop = synced();
+    let store = format!("sqlite:{}", shop.path("passerelle.db").display());
+    shop.block_on(async {
+        // A sync whose clock was a day ahead, and another that is still under way, on another machine.
+        let store = passerelle::store::open(&store).await.unwrap();
+        let tomorrow = passerelle::clock::now() + 24 * 3_600_000;
+        let owner = Owner { host: "elsewhere".to_owned(), ..Owner::current("sync") };
+        let answer = store.acquire_lease(CONNECTION, &owner, tomorrow, LEASE, &|_| false).await.unwrap();
+        let LeaseAnswer::Granted(lease) = answer else { panic!("{answer:?}") };
+        let mut state = store.state(CONNECTION).await.unwrap();
+        state.due_at = tomorrow + 900_000;
+        state.last_success_at = Some(tomorrow);
+        store.save_state(&lease, &state).await.unwrap();
+        store.block_budget("default", tomorrow).await.unwrap();
+    });
+    let check = shop.run(&["check"]);
+    assert_eq!(check.code, 2, "{check:#?}");
+    let of = |ran: &Ran, subject: &str| {
+        ran.lines.iter().find(|line| line["probe"] == "timestamps" && line["connection"] == subject).cloned()
+    };
+    let told = of(&check, CONNECTION).unwrap();
+    for what in ["the next pass", "the last pass", "the end of its lease"] {
+        assert!(told["evidence"].as_str().unwrap().contains(what), "{told}");
+    }
+    assert!(told["remedy"].as_str().unwrap().contains("clock"), "{told}");
+    assert_eq!(of(&check, "passculture:default").unwrap()["verdict"], "failing");
+
+    // With the clock right again the next pass comes at once, and what it wrote is right.
+    shop.write_rows((0..2).map(|number| (number, 2_000, 1)));
+    let began = std::time::Instant::now();
+    let mut server = shop.command(&["serve"]).spawn().unwrap();
+    while !shop.online().values().all(|(cents, _)| *cents == 2_000) {
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "the first pass comes within 10 s");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let is_right = || {
+        shop.block_on(async {
+            let state = passerelle::store::open(&store).await.unwrap().state(CONNECTION).await.unwrap();
+            state.last_success_at.is_some_and(|at| at <= passerelle::clock::now())
+        })
+    };
+    while !is_right() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "the pass ends");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let check = shop.run(&["check"]);
+    assert_eq!(of(&check, CONNECTION).unwrap()["verdict"], "healthy", "{check:#?}");
+    assert_eq!(of(&check, "passculture:default").unwrap()["verdict"], "healthy", "{check:#?}");
+}

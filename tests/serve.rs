@@ -215,3 +215,75 @@ fn a_service_manager_can_stop_it() {
     });
     assert_eq!(code.unwrap().code(), Some(0));
 }
+
+#[test]
+fn sixty_shops_start_in_time_beside_twelve_vendors_that_hang() {
+    use std::fmt::Write as _;
+    const SHOPS: i64 = 60;
+    const HANGING: i64 = 12;
+    let shop = Shop::with_venues(60, "sqlite:passerelle.db", SHOPS + HANGING);
+    // Vendors that accept and never answer.
+    let vendors: Vec<std::net::TcpListener> =
+        (0..HANGING).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut connections = String::new();
+    for number in 0..SHOPS {
+        std::fs::write(
+            shop.path(&format!("{number}.csv")),
+            format!("EAN13;PV TTC;Stock\n{};10,00;1\n", ean(number as u64)),
+        )
+        .unwrap();
+        write!(
+            connections,
+            "[[connection]]\nid = \"shop-{number}\"\nadapter = \"csv\"\nvenue = {}\nevery = \"1m\"\n[connection.settings]\n\
+             path = \"{number}.csv\"\n[connection.settings.columns]\nean = \"EAN13\"\nprice = {{ name = \"PV TTC\", unit = \"euro\" }}\n\
+             quantity = \"Stock\"\n[connection.settings.file]\nsettle_seconds = 0\n",
+            1_000 + number
+        )
+        .unwrap();
+    }
+    for (number, vendor) in vendors.iter().enumerate() {
+        write!(
+            connections,
+            "[[connection]]\nid = \"hangs-{number}\"\nadapter = \"stock-api\"\nvenue = {}\nevery = \"10m\"\n[connection.settings]\n\
+             api_url = \"http://{}/stocks\"\nsiret = \"85331845900049\"\nprice_unit = \"euro\"\n",
+            1_000 + SHOPS + number as i64,
+            vendor.local_addr().unwrap()
+        )
+        .unwrap();
+    }
+    shop.configure(&connections);
+    assert_eq!(shop.run(&["connections", "list"]).code, 0);
+    let store =
+        shop.block_on(passerelle::store::open(&format!("sqlite:{}", shop.path("passerelle.db").display()))).unwrap();
+    // The vendors first, so that they take what places they can; the shops one after another over six seconds.
+    let began = passerelle::clock::now();
+    let due_of = |number: i64| began + 2_000 + number * 100;
+    shop.block_on(async {
+        for number in 0..SHOPS {
+            let id = format!("shop-{number}");
+            let owner = passerelle::store::Owner::current("test");
+            let ttl = passerelle::store::LEASE;
+            let answer = store.acquire_lease(&id, &owner, began, ttl, &|_| false).await.unwrap();
+            let passerelle::store::LeaseAnswer::Granted(lease) = answer else { panic!("{answer:?}") };
+            let state = passerelle::store::ConnectionState { due_at: due_of(number), ..Default::default() };
+            store.save_state(&lease, &state).await.unwrap();
+            store.release_lease(&lease).await.unwrap();
+        }
+    });
+    let _server = Server::start(&shop);
+    until("a pass of every shop", || shop.online().len() == 60);
+    for number in 0..SHOPS {
+        let mut passes = Vec::new();
+        until("the record of a pass", || {
+            passes = shop.block_on(store.passes(&format!("shop-{number}"), 9)).unwrap();
+            !passes.is_empty()
+        });
+        let first = passes.last().unwrap();
+        let late = first.started_at - due_of(number).max(began);
+        assert!(first.outcome == "done" && (0..5_000).contains(&late), "shop-{number} began {late} ms late: {first:?}");
+    }
+    // They are still at it: nobody gave up on them meanwhile.
+    let waiting =
+        (0..HANGING).filter(|number| shop.block_on(store.passes(&format!("hangs-{number}"), 9)).unwrap().is_empty());
+    assert_eq!(waiting.count(), usize::try_from(HANGING).unwrap());
+}

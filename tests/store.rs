@@ -7,9 +7,9 @@ mod support;
 use std::time::Duration;
 
 use passerelle::store::{
-    Applied, ConnectionState, HeldPlan, LeaseAnswer, Owner, PassRecord, ProbeRecord, Store, StoreError,
+    Applied, ConnectionState, HeldPlan, LEASE, LeaseAnswer, Owner, PassRecord, ProbeRecord, Store, StoreError,
 };
-use support::{NOW, Place, connection, leased, on_both_engines, take};
+use support::{NOW, Place, connection, due, leased, on_both_engines, take};
 
 on_both_engines!(
     a_connection_is_created_once_then_unchanged,
@@ -17,7 +17,8 @@ on_both_engines!(
     a_changed_connection_starts_over_and_a_changed_venue_is_looked_up_again,
     a_pass_run_with_old_settings_cannot_bring_its_cursor_back,
     state_is_kept_whole,
-    connections_are_due_oldest_success_first_unless_paused_or_leased,
+    connections_are_due_longest_first_unless_paused_or_leased,
+    what_a_wrong_clock_left_in_the_future_is_due_now,
     a_body_that_waits_makes_its_connection_due,
     a_lease_excludes_everybody_until_it_runs_out,
     a_dead_owner_is_replaced_at_once,
@@ -134,7 +135,7 @@ async fn state_is_kept_whole(place: Place) {
     assert_eq!(store.state("shop").await.unwrap(), state);
 }
 
-async fn connections_are_due_oldest_success_first_unless_paused_or_leased(place: Place) {
+async fn connections_are_due_longest_first_unless_paused_or_leased(place: Place) {
     let store = place.open().await;
     for (id, last_success_at, due_at) in
         [("late", Some(10), NOW), ("later", Some(20), NOW - 5), ("never", None, NOW), ("not-yet", Some(1), NOW + 1)]
@@ -147,10 +148,46 @@ async fn connections_are_due_oldest_success_first_unless_paused_or_leased(place:
     leased(&*store, "busy").await;
     store.apply_connection(&connection("asleep"), NOW).await.unwrap();
     store.set_paused("asleep", true, NOW).await.unwrap();
-    assert_eq!(store.due_connections(NOW, 9).await.unwrap(), ["never", "late", "later"]);
-    assert_eq!(store.due_connections(NOW, 2).await.unwrap(), ["never", "late"]);
+    assert_eq!(due(&*store, NOW, 9).await, ["later", "late", "never"]);
+    assert_eq!(due(&*store, NOW, 2).await, ["later", "late"]);
+    let first = store.due_connections(NOW, 1).await.unwrap().remove(0);
+    assert_eq!((first.due_at, first.account.as_str(), first.failures), (NOW - 5, "default", 0));
+    for (id, is_due) in [("late", true), ("not-yet", false), ("asleep", false), ("busy", true), ("nobody", false)] {
+        assert_eq!(store.is_due(id, NOW).await.unwrap(), is_due, "{id}");
+    }
     store.set_paused("asleep", false, NOW).await.unwrap();
-    assert_eq!(store.due_connections(NOW + 1, 9).await.unwrap(), ["asleep", "never", "not-yet", "late", "later"]);
+    assert_eq!(due(&*store, NOW + 1, 9).await, ["later", "asleep", "late", "never", "not-yet"]);
+}
+
+async fn what_a_wrong_clock_left_in_the_future_is_due_now(place: Place) {
+    let store = place.open().await;
+    const DAY: i64 = 24 * 3_600_000;
+    // Somebody whose clock is a day ahead: one pass ended, another is under way (its process may live, elsewhere).
+    for id in ["ended", "held"] {
+        store.apply_connection(&connection(id), NOW).await.unwrap();
+    }
+    let ahead =
+        async |id| store.acquire_lease(id, &Owner::current("sync"), NOW + DAY, LEASE, &|_| false).await.unwrap();
+    let LeaseAnswer::Granted(lease) = ahead("ended").await else { panic!("the lease is free") };
+    let state = ConnectionState { due_at: NOW + DAY + 900_000, ..ConnectionState::default() };
+    store.save_state(&lease, &state).await.unwrap();
+    store.release_lease(&lease).await.unwrap();
+    let LeaseAnswer::Granted(stale) = ahead("held").await else { panic!("the lease is free") };
+    assert_eq!(due(&*store, NOW, 9).await, ["ended", "held"]);
+    assert!(store.is_due("ended", NOW).await.unwrap());
+    for (id, what) in [("ended", "the next pass"), ("held", "the end of its lease")] {
+        let told = store.ahead_of_connection(id, NOW).await.unwrap();
+        assert_eq!(told.iter().map(|one| one.what).collect::<Vec<_>>(), [what]);
+        assert!(store.ahead_of_connection(id, NOW + DAY).await.unwrap().is_empty());
+    }
+    let LeaseAnswer::Granted(_) = take(&*store, "held", "serve").await else { panic!("no lease lasts that long") };
+    assert!(matches!(store.renew_lease(&stale, NOW + DAY, LEASE).await, Err(StoreError::Fenced { .. })));
+    // Clocks differ a little: that is no reason.
+    let LeaseAnswer::Granted(lease) = take(&*store, "ended", "serve").await else { panic!("the lease is free") };
+    let state = ConnectionState { due_at: NOW + 30_000 + 900_000, ..ConnectionState::default() };
+    store.save_state(&lease, &state).await.unwrap();
+    store.release_lease(&lease).await.unwrap();
+    assert!(due(&*store, NOW, 9).await.is_empty(), "half a minute ahead of its period");
 }
 
 async fn a_body_that_waits_makes_its_connection_due(place: Place) {
@@ -160,7 +197,7 @@ async fn a_body_that_waits_makes_its_connection_due(place: Place) {
     // The pass that was under way ends and names its next date; the body still waits.
     store.save_state(&lease, &ConnectionState { due_at: NOW + 1_000, ..ConnectionState::default() }).await.unwrap();
     store.release_lease(&lease).await.unwrap();
-    assert_eq!(store.due_connections(NOW, 9).await.unwrap(), ["shop"]);
+    assert_eq!(due(&*store, NOW, 9).await, ["shop"]);
 }
 
 async fn a_lease_excludes_everybody_until_it_runs_out(place: Place) {

@@ -24,6 +24,7 @@ on_both_engines!(
     the_same_persons_next_attempt_takes_tickets_over,
     bookings_are_found_by_state_barcode_and_age,
     what_is_due_and_what_is_being_called_is_found,
+    a_next_step_that_a_wrong_clock_named_is_due_now,
     bookings_outlive_their_connection_and_events_do_not,
     a_history_has_an_end,
 );
@@ -303,6 +304,31 @@ async fn what_is_due_and_what_is_being_called_is_found(place: Place) {
     assert_eq!(due(NOW + 5).await, ["later"]);
     assert_eq!(due(i64::MAX).await, ["later", "last"]);
     assert_eq!(store.open_calls(10).await.unwrap().len(), 2);
+}
+
+async fn a_next_step_that_a_wrong_clock_named_is_due_now(place: Place) {
+    const HOUR: i64 = 3_600_000;
+    let store = place.open().await;
+    let ours = BookingRow { state: BookingState::Booked, ..booking("") };
+    for (reference, moved_at, due_at) in [
+        // Moved by a clock that was two hours ahead, and by one that was two days ahead.
+        ("hours", NOW + 2 * HOUR, NOW + 2 * HOUR + 120_000),
+        ("days", NOW, NOW + 48 * HOUR),
+        // Right: tomorrow's look at the listing, and a worker's claim of a row that a wrong clock moved.
+        ("tomorrow", NOW, NOW + 24 * HOUR),
+        ("claimed", NOW + 2 * HOUR, NOW + 60_000),
+    ] {
+        let row = BookingRow { moved_at, due_at: Some(due_at), ..booking(reference) };
+        store.intend(&BookingRow { state: ours.state, ..row }, &[]).await.unwrap();
+    }
+    let mut due: Vec<String> =
+        store.due_bookings(NOW, 10).await.unwrap().into_iter().map(|booking| booking.row.reference).collect();
+    due.sort();
+    assert_eq!(due, ["days", "hours"]);
+    let ahead = store.ahead_of_connection("cinema", NOW).await.unwrap();
+    assert_eq!(ahead.len(), 1, "{ahead:?}");
+    assert_eq!((ahead[0].what, ahead[0].count, ahead[0].latest), ("the next step of a booking", 2, NOW + 48 * HOUR));
+    assert!(store.ahead_of_connection("another", NOW).await.unwrap().is_empty());
 }
 
 async fn bookings_outlive_their_connection_and_events_do_not(place: Place) {

@@ -29,6 +29,7 @@ on_both_engines!(
     a_cancellation_that_came_first_is_final,
     a_booking_that_moved_meanwhile_is_left_alone,
     an_offer_is_claimed_by_one,
+    what_a_wrong_clock_put_off_is_due_now,
 );
 
 const ENDPOINT: &str = "software";
@@ -343,4 +344,29 @@ async fn an_offer_is_claimed_by_one(place: Place) {
     assert_eq!((again.due_at, again.active_at), (NOW + 50, NOW + 10));
     one.looked_at(&again, NOW, None).await.unwrap();
     assert!(one.offers_to_look_at(Millis::MAX, 10).await.unwrap().is_empty());
+}
+
+async fn what_a_wrong_clock_put_off_is_due_now(place: Place) {
+    const DAY: Millis = 24 * 3_600_000;
+    let store = place.open().await;
+    // Told by a clock that was a day ahead.
+    let ahead = NewMessage { at: NOW + DAY, ..created("m1", "b1") };
+    tell(&*store, "x", &[ahead]).await;
+    assert_eq!(store.endpoints_with_due(NOW).await.unwrap(), [ENDPOINT]);
+    let told = store.ahead_of_connection(ENDPOINT, NOW).await.unwrap();
+    assert_eq!(told.iter().map(|one| one.what).collect::<Vec<_>>(), ["the next try of a message"]);
+    assert_eq!(claim(&*store, NOW + DAY).await, ["m1"], "claimed by that clock");
+    assert_eq!(claim(&*store, NOW).await, ["m1"], "no claim lasts that long");
+    assert!(claim(&*store, NOW).await.is_empty(), "but this one is right");
+    // An offer that is to be looked at in two days, and one that a wrong clock looked at.
+    assert_eq!(store.notified(&[notified("BOOK", "y", vec![])]).await.unwrap(), [true]);
+    let offer = store.offers_to_look_at(NOW + 100, 10).await.unwrap().remove(0);
+    store.looked_at(&offer, NOW, Some(NOW + 2 * DAY)).await.unwrap();
+    assert_eq!(store.offers_to_look_at(NOW, 10).await.unwrap().len(), 1);
+    store.looked_at(&offer, NOW, Some(NOW + DAY)).await.unwrap();
+    assert!(store.offers_to_look_at(NOW, 10).await.unwrap().is_empty());
+    store.looked_at(&offer, NOW + DAY / 2, Some(NOW + DAY)).await.unwrap();
+    let found = store.offers_to_look_at(NOW, 10).await.unwrap().remove(0);
+    assert!(store.claim_offer(&found, NOW + 120_000).await.unwrap());
+    assert!(store.offers_to_look_at(NOW, 10).await.unwrap().is_empty(), "a claim holds");
 }

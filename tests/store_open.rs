@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle::store::{self, ConnectionState, StoreError};
+use passerelle::store::{self, ConnectionState, StoreError, Traffic};
 use sqlx::Connection as _;
 use support::{NOW, Place, connection, leased, on_both_engines};
 
@@ -89,7 +89,7 @@ async fn handles_work_side_by_side(place: Place) {
                 for number in 1..=40 {
                     let state = ConnectionState { failures: number, ..ConnectionState::default() };
                     store.save_state(&lease, &state).await.unwrap();
-                    store.take_budget("default", 1, 60, 1, NOW).await.unwrap();
+                    store.take_budget("default", Traffic::Passes, 1, 60, 400, NOW).await.unwrap();
                     store.ping().await.unwrap();
                 }
             })
@@ -101,8 +101,8 @@ async fn handles_work_side_by_side(place: Place) {
     let store = place.open().await;
     assert_eq!(store.state("a").await.unwrap().failures, 40);
     assert_eq!(store.state("b").await.unwrap().failures, 40);
-    let (wait, _) = store.budget_left("default", 60, 1, NOW).await.unwrap();
-    assert_eq!(wait, Duration::from_secs(80), "no permit was given twice");
+    let left = store.budget_left("default", 60, 400, NOW).await.unwrap();
+    assert_eq!(left, (Duration::ZERO, 320), "no permit was given twice");
 }
 
 async fn what_becomes_due_wakes_those_who_wait(place: Place) {
@@ -117,7 +117,7 @@ async fn what_becomes_due_wakes_those_who_wait(place: Place) {
     while woken(&mut wake_ups).await {}
     elsewhere.apply_connection(&connection("shop"), NOW).await.unwrap();
     wake_ups.next().await.unwrap();
-    assert_eq!(store.due_connections(NOW, 9).await.unwrap(), ["shop"], "committed before it was announced");
+    assert_eq!(support::due(&*store, NOW, 9).await, ["shop"], "committed before it was announced");
     elsewhere.apply_connection(&connection("shop"), NOW).await.unwrap();
     assert!(!woken(&mut wake_ups).await, "nothing changed");
     elsewhere.store_inbound("shop", true, b"[]", None, NOW, 9).await.unwrap();

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use passerelle::store::{AvailabilityRow, ConnectionState, ProbeRecord, QuarantineRow, StoreError};
+use passerelle::store::{AvailabilityRow, ConnectionState, ProbeRecord, QuarantineRow, StoreError, Traffic};
 use passerelle_contract::Ean;
 use support::{NOW, Place, connection, leased, on_both_engines};
 
@@ -18,6 +18,9 @@ on_both_engines!(
     dropping_the_quarantine_forgets_its_digest_and_the_cursor,
     verdicts_on_eans_run_out_and_newer_ones_stay,
     processes_share_one_budget,
+    what_is_refused_takes_no_permit,
+    what_a_wrong_clock_said_of_eans_and_probes_gives_way,
+    a_budget_that_a_wrong_clock_left_in_the_future_stops_nobody,
     nobody_sends_while_the_budget_is_blocked,
     a_key_stores_a_body_once_for_a_day,
     only_so_many_bodies_wait,
@@ -155,22 +158,72 @@ async fn verdicts_on_eans_run_out_and_newer_ones_stay(place: Place) {
 
 async fn processes_share_one_budget(place: Place) {
     let handles = [place.open().await, place.open().await];
-    let taking: Vec<_> = (0..20)
+    let taking: Vec<_> = (0..40)
         .map(|asker| {
             let store = std::sync::Arc::clone(&handles[asker % 2]);
-            tokio::spawn(async move { store.take_budget("default", 1, 60, 5, NOW).await.unwrap().as_millis() })
+            tokio::spawn(async move {
+                store.take_budget("default", Traffic::Bookings, 1, 60, 24, NOW).await.unwrap().is_zero()
+            })
         })
         .collect();
-    let mut waits = Vec::new();
-    for wait in taking {
-        waits.push(wait.await.unwrap());
+    let mut taken = 0;
+    for one in taking {
+        taken += usize::from(one.await.unwrap());
     }
-    waits.sort_unstable();
-    let expected: Vec<u128> = (0..20_u128).map(|number| number.saturating_sub(4) * 1_000).collect();
-    assert_eq!(waits, expected, "five at once, then one a second");
-    let left = handles[0].budget_left("default", 60, 5, NOW + 17_000).await.unwrap();
-    assert_eq!(left, (Duration::ZERO, 2));
+    // Two of 24 stay for each of the other three kinds.
+    assert_eq!(taken, 18);
+    assert_eq!(handles[0].budget_left("default", 60, 24, NOW).await.unwrap(), (Duration::ZERO, 6));
+    for traffic in [Traffic::Countermarks, Traffic::Passes, Traffic::Probes] {
+        let wait = handles[1].take_budget("default", traffic, 1, 60, 24, NOW).await.unwrap();
+        assert!(wait.is_zero(), "{traffic:?} finds its share");
+    }
+    assert_eq!(
+        handles[0].budget_left("default", 60, 24, NOW + 5_000).await.unwrap().1,
+        8,
+        "one comes back each second"
+    );
     assert_eq!(handles[0].budget_left("other", 60, 5, NOW).await.unwrap(), (Duration::ZERO, 5));
+}
+
+async fn what_is_refused_takes_no_permit(place: Place) {
+    let store = place.open().await;
+    let take = async |now| store.take_budget("default", Traffic::Countermarks, 1, 180, 10, now).await.unwrap();
+    let mut taken = 0;
+    for number in 0..2_000 {
+        taken += u32::from(take(NOW + number * 5).await.is_zero());
+    }
+    assert!((28..=40).contains(&taken), "{taken} in ten seconds at 180 a minute");
+    assert!(take(NOW + 10_000).await < Duration::from_secs(1), "and the next goes a moment later");
+}
+
+async fn a_budget_that_a_wrong_clock_left_in_the_future_stops_nobody(place: Place) {
+    let store = place.open().await;
+    let tomorrow = NOW + 24 * 3_600_000;
+    for _ in 0..50 {
+        store.take_budget("default", Traffic::Passes, 1, 180, 10, tomorrow).await.unwrap();
+    }
+    store.block_budget("default", tomorrow).await.unwrap();
+    let ahead = store.ahead_of_account("default", NOW).await.unwrap();
+    assert_eq!(ahead.len(), 2, "{ahead:?}");
+    assert!(ahead.iter().all(|one| one.latest >= tomorrow), "{ahead:?}");
+    assert!(store.ahead_of_account("default", tomorrow).await.unwrap().is_empty());
+    let wait = store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW).await.unwrap();
+    assert!(wait < Duration::from_secs(1), "{wait:?}");
+    assert!(store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW + 1_000).await.unwrap().is_zero());
+    store.block_budget("default", NOW + 60_000).await.unwrap();
+    let wait = store.take_budget("default", Traffic::Passes, 1, 180, 10, NOW + 2_000).await.unwrap();
+    assert_eq!(wait, Duration::from_secs(58), "a block that is meant holds");
+}
+
+async fn what_a_wrong_clock_said_of_eans_and_probes_gives_way(place: Place) {
+    const DAY: i64 = 24 * 3_600_000;
+    let store = place.open().await;
+    let verdict = |verdict, checked_at| AvailabilityRow { ean: ean(1), verdict, checked_at };
+    store.save_availability("default", &[verdict(1, NOW + DAY)]).await.unwrap();
+    store.save_availability("default", &[verdict(2, NOW)]).await.unwrap();
+    assert_eq!(store.availability("default", &[ean(1)], 0).await.unwrap(), [verdict(2, NOW)]);
+    store.record_probe(&probe("healthy", NOW + DAY)).await.unwrap();
+    assert_eq!(store.record_probe(&probe("healthy", NOW)).await.unwrap().since, NOW);
 }
 
 async fn nobody_sends_while_the_budget_is_blocked(place: Place) {
@@ -178,11 +231,11 @@ async fn nobody_sends_while_the_budget_is_blocked(place: Place) {
     store.block_budget("default", NOW + 8_000).await.unwrap();
     store.block_budget("default", NOW + 3_000).await.unwrap();
     assert_eq!(store.budget_left("default", 60, 2, NOW).await.unwrap(), (Duration::from_secs(8), 0));
-    let mut waits = Vec::new();
-    for _ in 0..4 {
-        waits.push(store.take_budget("default", 1, 60, 2, NOW).await.unwrap().as_secs());
+    for traffic in Traffic::ALL {
+        let wait = store.take_budget("default", traffic, 1, 60, 2, NOW).await.unwrap();
+        assert_eq!(wait, Duration::from_secs(8), "{traffic:?}");
     }
-    assert_eq!(waits, [8, 8, 9, 10]);
+    assert!(store.take_budget("default", Traffic::Probes, 1, 60, 2, NOW + 8_000).await.unwrap().is_zero());
 }
 
 async fn a_key_stores_a_body_once_for_a_day(place: Place) {

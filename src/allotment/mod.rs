@@ -73,6 +73,10 @@ struct Allotment {
 }
 
 impl Adapter for Allotment {
+    fn host(&self) -> Option<String> {
+        self.inner.host()
+    }
+
     fn stock(&self) -> Option<&dyn Source<StockLine>> {
         self.inner.stock()
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use passerelle_contract::{Quantity, Refusal, Semantics};
 
 use crate::store::Millis;
-use crate::store::bookings::{BookingRow, BookingState};
+use crate::store::bookings::{BookingRow, BookingState, LONGEST_WAIT};
 
 /// A call to a vendor ends by then, whatever happens: 6 s to decide, 20 s for a late answer, and slack. A row still in
 /// `Calling` after it has lost its process.
@@ -29,7 +29,7 @@ pub const LONGEST_CALL: Duration = Duration::from_secs(45);
 pub const LISTED_AFTER: Duration = Duration::from_secs(120);
 /// A booking that pass Culture has is looked at again after this, until its show begins: deleting a date cancels its bookings and
 /// tells nobody.
-pub const LISTED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub const LISTED_AGAIN_AFTER: Duration = LONGEST_WAIT;
 /// How long an orphaned seat waits for the same person to press the button again before it is freed.
 pub const ADOPTION_GRACE: Duration = Duration::from_secs(20);
 /// Tries to void a ticket, or to ask pass Culture, before a person is called. The trying goes on.

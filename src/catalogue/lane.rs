@@ -8,6 +8,7 @@ use passerelle_contract::Ean;
 
 use super::PassError;
 use super::progress::Progress;
+use crate::clock;
 use crate::passculture::{Availability, Client, MAX_EANS_ASKED};
 use crate::store::{AvailabilityRow, Lease, Millis, Store};
 
@@ -55,7 +56,7 @@ impl Lane<'_> {
             let oldest = now - DAY * Millis::from(LONGEST_STANDING_DAYS);
             for row in self.store.availability(self.account, eans, oldest).await? {
                 if let Some(verdict) = Availability::from_code(row.verdict)
-                    && row.checked_at >= now - DAY * Millis::from(verdict.stands_for_days())
+                    && clock::is_fresh(row.checked_at, DAY * Millis::from(verdict.stands_for_days()) + 1, now)
                 {
                     verdicts.insert(row.ean, verdict);
                 }

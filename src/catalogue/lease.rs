@@ -6,10 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::{Lease, LeaseAnswer, Millis, Owner, Store, StoreError, is_dead};
+use crate::store::{LEASE, Lease, LeaseAnswer, Millis, Owner, Store, StoreError, is_dead};
 
-/// How long a lease lasts without renewal: a dead node's connections move within this time.
-pub const LEASE_SECONDS: u64 = 30;
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// A lease that renews itself.
@@ -41,7 +39,7 @@ pub async fn take(
     who: &Owner,
     now: fn() -> Millis,
 ) -> Result<Taken, StoreError> {
-    let ttl = Duration::from_secs(LEASE_SECONDS);
+    let ttl = LEASE;
     match store.acquire_lease(connection, who, now(), ttl, &is_dead).await? {
         LeaseAnswer::Granted(lease) => {
             let renewal = tokio::spawn(renew(Arc::clone(store), lease.clone(), now, ttl));

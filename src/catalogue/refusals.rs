@@ -41,7 +41,8 @@ pub(super) async fn put_up_again(
 fn has_stood(entry: &Entry, today: u16) -> bool {
     entry.refused.is_some_and(|refusal| {
         let days = Availability::from_code(refusal.code).map_or(1, Availability::stands_for_days);
-        today.saturating_sub(refusal.day) >= days
+        // A day to come was written by a wrong clock.
+        refusal.day > today || today.saturating_sub(refusal.day) >= days
     })
 }
 

@@ -1,6 +1,7 @@
 //! Which pass Culture venue a connection serves, and what that venue's rules are.
 
 use super::{PassError, put};
+use crate::clock;
 use crate::passculture::Client;
 use crate::rules::products::VenueTerms;
 use crate::store::events::EventRow;
@@ -20,7 +21,7 @@ pub(super) async fn resolve(
     state: &mut ConnectionState,
     now: Millis,
 ) -> Result<bool, PassError> {
-    let fresh = state.venue_checked_at.is_some_and(|at| now - at < LOOK_UP_EVERY);
+    let fresh = state.venue_checked_at.is_some_and(|at| clock::is_fresh(at, LOOK_UP_EVERY, now));
     if state.venue_id.is_some() && fresh {
         return Ok(false);
     }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::{CliContext, CliError};
 use crate::clock::{ago, show};
 use crate::gateway::{Gateway, condition, connection_object};
-use crate::store::{ConnectionRecord, ConnectionState};
+use crate::store::{ConnectionRecord, ConnectionState, KnownConnection};
 
 /// Lists connections unless told otherwise.
 #[derive(Debug, Args)]
@@ -56,27 +56,12 @@ impl Connections {
     }
 }
 
-/// A connection with what is known of it.
-struct Known {
-    connection: ConnectionRecord,
-    state: ConnectionState,
-    held: bool,
-}
-
-impl Known {
-    const fn condition(&self) -> &'static str {
-        condition(&self.connection, &self.state, self.held)
-    }
-}
-
 /// Those that stand alone first, then chain by chain.
 async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
     let now = (gateway.now)();
-    let mut groups: BTreeMap<Option<String>, Vec<Known>> = BTreeMap::new();
-    for connection in gateway.store.connections().await? {
-        let state = gateway.store.state(&connection.id).await?;
-        let held = gateway.store.held(&connection.id).await?.is_some();
-        groups.entry(connection.chain.clone()).or_default().push(Known { connection, state, held });
+    let mut groups: BTreeMap<Option<String>, Vec<KnownConnection>> = BTreeMap::new();
+    for known in gateway.store.known_connections().await? {
+        groups.entry(known.record.chain.clone()).or_default().push(known);
     }
     let mut rows = Vec::new();
     for (chain, group) in &groups {
@@ -85,13 +70,13 @@ async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
         }
         let indent = if chain.is_some() { "  " } else { "" };
         for known in group {
-            let Known { connection, state, held } = known;
-            context.output.json(&connection_object(connection, state, *held));
+            let KnownConnection { record: connection, state, is_held } = known;
+            context.output.json(&connection_object(connection, state, *is_held));
             rows.push(vec![
                 format!("{indent}{}", connection.id),
                 connection.adapter.clone(),
                 venue(connection, state),
-                known.condition().to_owned(),
+                condition(connection, state, *is_held).to_owned(),
                 state.last_success_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now))),
                 state.last_error.clone().unwrap_or_default(),
             ]);
@@ -105,16 +90,16 @@ async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
 }
 
 /// How many sites of a chain are in which state.
-fn chain_row(context: &CliContext, chain: &str, sites: &[Known]) -> Vec<String> {
+fn chain_row(context: &CliContext, chain: &str, sites: &[KnownConnection]) -> Vec<String> {
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for site in sites {
-        *states.entry(site.condition()).or_default() += 1;
+        *states.entry(condition(&site.record, &site.state, site.is_held)).or_default() += 1;
     }
     context
         .output
         .json(&serde_json::json!({ "event": "chain", "chain": chain, "connections": sites.len(), "states": states }));
     let told: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let adapter = sites.first().map(|site| site.connection.adapter.clone()).unwrap_or_default();
+    let adapter = sites.first().map(|site| site.record.adapter.clone()).unwrap_or_default();
     vec![chain.to_owned(), adapter, format!("{} sites", sites.len()), told.join(", "), String::new(), String::new()]
 }
 

@@ -159,8 +159,16 @@ impl CliContext {
         config::load(&self.config).map_err(CliError::Configuration)
     }
 
-    /// The gateway with the connections of the configuration file applied.
+    /// The gateway with the connections of the configuration file applied; what is stored as it is there is not checked again.
     async fn open(&self, purpose: &str) -> Result<(Config, Gateway), CliError> {
+        let config = self.load()?;
+        let gateway = Gateway::open(&config, purpose).await?;
+        gateway.apply_changed(&config.declared.connections).await?;
+        Ok((config, gateway))
+    }
+
+    /// The same, with every connection checked: their secrets can be read here and now.
+    async fn open_checked(&self, purpose: &str) -> Result<(Config, Gateway), CliError> {
         let config = self.load()?;
         let gateway = Gateway::open(&config, purpose).await?;
         gateway.apply(&config.declared.connections).await?;

@@ -20,7 +20,7 @@ impl Serve {
         let Self {} = self;
         // Before anything counts, so that nothing is missed.
         telemetry::metrics();
-        let (config, gateway) = context.open("serve").await?;
+        let (config, gateway) = context.open_checked("serve").await?;
         let admin_token = config
             .server
             .admin_token

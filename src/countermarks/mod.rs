@@ -15,6 +15,7 @@ use std::time::Duration;
 use passerelle_contract::Class;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
 use crate::passculture::{Client, Moved, NorthError, RetryPolicy, SendError, Shown, Token, TokenBooking, TokenRefusal};
 use crate::store::countermarks::{CountermarkRow, Deed};
 use crate::store::{Millis, Store, StoreError};
@@ -40,7 +41,8 @@ const LOOKING: RetryPolicy = RetryPolicy {
     longest_delay: Duration::from_millis(300),
     longest_attempt: Duration::from_secs(3),
     total: Duration::from_secs(1),
-    patience: Duration::from_millis(1_500),
+    // Behind what others of the same account ask, each of whom has few requests under way.
+    patience: Duration::from_secs(3),
     unsaid_stop: RetryPolicy::WORK.unsaid_stop,
 };
 /// For changes: pass Culture may call a ticketing, ours, while it is asked to cancel.
@@ -201,7 +203,10 @@ impl Counter<'_> {
             venue_id: memory.venue,
             asked: memory.asked,
             done: memory.done,
-            moved_at: read_at.map_or(now, |read_at| now.max(read_at.saturating_add(1))),
+            // Rises with each move, but for one that a wrong clock dated.
+            moved_at: read_at
+                .filter(|read_at| !clock::is_ahead(*read_at, 0, now))
+                .map_or(now, |read_at| now.max(read_at.saturating_add(1))),
         };
         Ok(self.store.save_countermark(read_at, &row).await?.then_some(row))
     }

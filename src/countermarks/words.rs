@@ -37,6 +37,8 @@ pub enum Refusal {
     Unreachable,
     /// pass Culture did not answer in time.
     TooSlow,
+    /// Too many requests of this venue's software.
+    TooManyRequests,
     /// Too many requests: pass Culture's limit is reached.
     Throttled,
     /// pass Culture does not accept the account, or its address is wrong.
@@ -49,7 +51,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotFound,
         Self::NotYetUsable,
         Self::AlreadyUsed,
@@ -65,6 +67,7 @@ impl Refusal {
         Self::Contended,
         Self::Unreachable,
         Self::TooSlow,
+        Self::TooManyRequests,
         Self::Throttled,
         Self::AccountRefused,
         Self::UnclearAnswer,
@@ -179,6 +182,12 @@ impl Refusal {
                 504,
                 "pass Culture did not answer in time; nothing is known to be done, and repeating the request does no harm",
                 "pass Culture tarde à répondre : rien n'est confirmé. Recommencez, sans risque de double validation.",
+            ),
+            Self::TooManyRequests => (
+                "TooManyRequests",
+                429,
+                "this venue's software asks too often; nothing was done: repeat after Retry-After, and not in a loop",
+                "Votre logiciel envoie trop de demandes : rien n'a été fait. Patientez quelques secondes puis recommencez.",
             ),
             Self::Throttled => (
                 "PassCultureThrottled",

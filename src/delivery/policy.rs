@@ -14,7 +14,7 @@ const MOST_FAILURES: u32 = 10;
 /// See [`MOST_FAILURES`].
 const FAILING_FOR: Duration = Duration::from_secs(10 * 60);
 /// A resting endpoint is tried with one message after this.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = crate::store::messages::REST;
 /// An endpoint that took nothing for so long is not spoken to any more.
 const DISABLED_AFTER: Duration = Duration::from_secs(5 * 24 * 3600);
 /// Before a show, messages are tried more often.

@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Sinks;
 use super::policy::{self, Attempt, Outcome};
-use crate::store::messages::{Attempted, Claim, EndpointRow, EndpointState, MessageRow, MessageState};
+use crate::clock;
+use crate::store::messages::{Attempted, Claim, EndpointRow, EndpointState, MessageRow, MessageState, REST};
 use crate::store::{Millis, Owner, Store, StoreError, is_dead};
 use crate::telemetry;
 
@@ -133,7 +134,10 @@ impl Worker {
         };
         let Some(mut endpoint) = self.store.endpoint(connection).await? else { return Ok(false) };
         let resting = endpoint.probe_at.is_some();
-        if endpoint.state != EndpointState::Open || endpoint.probe_at.is_some_and(|at| at > (self.now)()) {
+        let now = (self.now)();
+        let rest = Millis::try_from(REST.as_millis()).unwrap_or(Millis::MAX);
+        let rests_until = |at: Millis| at > now && !clock::is_ahead(at, rest, now);
+        if endpoint.state != EndpointState::Open || endpoint.probe_at.is_some_and(rests_until) {
             return Ok(false);
         }
         let limit = if resting { 1 } else { CLAIMED_AT_ONCE };

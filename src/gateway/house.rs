@@ -15,7 +15,7 @@ use crate::allotment;
 use crate::booking::{Desk, House};
 use crate::config::Problem;
 use crate::notices::{Reconciler, Venues};
-use crate::passculture::Client;
+use crate::passculture::{Client, Traffic};
 use crate::rules::screenings::adapter_of;
 use crate::store::ConnectionRecord;
 
@@ -128,7 +128,8 @@ impl House for Gateway {
     }
 
     fn passculture(&self, account: &str) -> Result<Client, String> {
-        self.client(account).map_err(|error| error.to_string())
+        let client = self.client(account).map_err(|error| error.to_string())?;
+        Ok(client.for_traffic(Traffic::Bookings))
     }
 }
 

@@ -6,11 +6,12 @@
 pub mod chains;
 mod house;
 mod message_urls;
+mod places;
 mod receivers;
 pub mod schedule;
 pub mod settling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,13 +107,42 @@ impl Gateway {
     /// # Errors
     /// Every problem of every connection.
     pub async fn apply(&self, connections: &[ConnectionRecord]) -> Result<Vec<(String, Applied)>, OpenError> {
-        let problems: Vec<Problem> = connections.iter().flat_map(settings_problems).collect();
+        self.apply_some(connections, |_| true).await
+    }
+
+    /// The same for those that are not stored as they are. What is stored was checked when it was, and thousands of adapters are
+    /// not made to show a list.
+    ///
+    /// # Errors
+    /// Every problem of what is new or changed.
+    pub async fn apply_changed(&self, connections: &[ConnectionRecord]) -> Result<(), OpenError> {
+        self.apply_some(connections, |is_stored| !is_stored).await.map(drop)
+    }
+
+    async fn apply_some(
+        &self,
+        connections: &[ConnectionRecord],
+        is_checked: impl Fn(bool) -> bool,
+    ) -> Result<Vec<(String, Applied)>, OpenError> {
+        let stored = self.store.connections().await?;
+        let known: HashMap<&str, &ConnectionRecord> = stored.iter().map(|known| (known.id.as_str(), known)).collect();
+        let is_stored = |new: &ConnectionRecord| {
+            known
+                .get(new.id.as_str())
+                .is_some_and(|known| **known == ConnectionRecord { paused: known.paused, ..new.clone() })
+        };
+        let checked: Vec<&ConnectionRecord> = connections.iter().filter(|new| is_checked(is_stored(new))).collect();
+        let problems: Vec<Problem> = checked.iter().copied().flat_map(settings_problems).collect();
         if !problems.is_empty() {
             return Err(OpenError::Configuration(problems));
         }
-        self.check_one_source_per_venue(connections).await?;
+        self.check_one_source_per_venue(&stored, connections, &checked)?;
         let mut applied = Vec::with_capacity(connections.len());
         for connection in connections {
+            if is_stored(connection) {
+                applied.push((connection.id.clone(), Applied::Unchanged));
+                continue;
+            }
             let what = self.store.apply_connection(connection, (self.now)()).await?;
             if matches!(what, Applied::Changed(_)) {
                 // Its address or its secret may be right now: whoever was not spoken to any more is tried again.
@@ -123,18 +153,34 @@ impl Gateway {
         Ok(applied)
     }
 
-    /// Two sources of one venue's stock, or of its shows, would overwrite each other at random.
-    async fn check_one_source_per_venue(&self, connections: &[ConnectionRecord]) -> Result<(), OpenError> {
-        let stored = self.store.connections().await?;
-        let mut seen: BTreeMap<(String, String, &'static str), String> = BTreeMap::new();
-        let mut problems = Vec::new();
-        let unchanged = stored.iter().filter(|known| connections.iter().all(|connection| connection.id != known.id));
+    /// Two sources of one venue's stock, or of its shows, would overwrite each other at random. Looks at the venues of what is
+    /// checked; what a connection states is asked only where several share one.
+    fn check_one_source_per_venue(
+        &self,
+        stored: &[ConnectionRecord],
+        connections: &[ConnectionRecord],
+        checked: &[&ConnectionRecord],
+    ) -> Result<(), OpenError> {
+        let place = |connection: &ConnectionRecord| {
+            let venue = connection.venue.map(|id| id.to_string()).or_else(|| connection.siret.clone());
+            (connection.account.clone(), venue.unwrap_or_default())
+        };
+        let of_checked: HashSet<(String, String)> = checked.iter().map(|connection| place(connection)).collect();
+        let given: HashSet<&str> = connections.iter().map(|connection| connection.id.as_str()).collect();
+        let unchanged = stored.iter().filter(|known| !given.contains(known.id.as_str()));
+        let mut there: BTreeMap<(String, String), Vec<&ConnectionRecord>> = BTreeMap::new();
         for connection in unchanged.chain(connections) {
-            let venue =
-                connection.venue.map_or_else(|| connection.siret.clone().unwrap_or_default(), |id| id.to_string());
-            for what in self.states(connection) {
-                let place = (connection.account.clone(), venue.clone(), what);
-                if let Some(other) = seen.insert(place, connection.id.clone()) {
+            let place = place(connection);
+            if of_checked.contains(&place) {
+                there.entry(place).or_default().push(connection);
+            }
+        }
+        let mut problems = Vec::new();
+        for ((_, venue), several) in there.into_iter().filter(|(_, several)| several.len() > 1) {
+            let mut seen: BTreeMap<&'static str, &str> = BTreeMap::new();
+            for connection in several {
+                for what in self.states(connection) {
+                    let Some(other) = seen.insert(what, &connection.id) else { continue };
                     problems.push(Problem::new(
                         format!("connection.{}.venue", connection.id),
                         format!(

@@ -11,7 +11,7 @@ use passerelle_contract::{Adapter, BoxFuture, NoticeSink};
 use super::Gateway;
 use crate::delivery::Sinks;
 use crate::notices::{Told, Venues};
-use crate::passculture::Client;
+use crate::passculture::{Client, Traffic};
 use crate::store::{ConnectionRecord, StoreError};
 
 /// Connections are read again after this time, so that a new one is told at once.
@@ -125,7 +125,8 @@ impl Venues for Gateway {
     }
 
     fn passculture(&self, account: &str) -> Result<Client, String> {
-        self.client(account).map_err(|error| error.to_string())
+        let client = self.client(account).map_err(|error| error.to_string())?;
+        Ok(client.for_traffic(Traffic::Bookings))
     }
 }
 

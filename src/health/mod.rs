@@ -4,6 +4,7 @@
 //! answer becomes a [`Verdict`] with evidence and the one action that repairs it; the store remembers since when it stands.
 
 mod chains;
+mod clock;
 mod messages;
 mod north;
 
@@ -111,6 +112,7 @@ pub async fn check_connection(
     let state = gateway.store.state(&connection.id).await?;
     let held = gateway.store.held(&connection.id).await?;
     answers.push(freshness(connection, &state, held.as_ref(), (gateway.now)()));
+    answers.extend(clock::of_connection(gateway, &connection.id).await?);
     remember(gateway, &connection.id, answers).await
 }
 

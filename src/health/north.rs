@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, SLOW, Verdict, remember};
+use super::{Answer, SLOW, Verdict, clock, remember};
 use crate::gateway::{Gateway, OpenError};
-use crate::passculture::{Client, NorthError, RetryPolicy};
+use crate::passculture::{Client, NorthError, RetryPolicy, Traffic};
 use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
 
 /// pass Culture refuses dates that are past: a clock that is off by more breaks events and hides when things happened.
@@ -25,7 +25,7 @@ pub async fn check_account(
 ) -> Result<Vec<ProbeRecord>, StoreError> {
     let subject = format!("passculture:{account}");
     let client = match gateway.client(account) {
-        Ok(client) => client.with_policy(RetryPolicy::PROBE),
+        Ok(client) => client.with_policy(RetryPolicy::PROBE).for_traffic(Traffic::Probes),
         Err(error) => {
             let evidence = match error {
                 OpenError::Configuration(problems) => {
@@ -44,6 +44,7 @@ pub async fn check_account(
         }
     };
     let mut answers = vec![budget(gateway, &client).await?];
+    answers.extend(clock::of_account(gateway, account, &subject).await?);
     let key = key(&client).await;
     let works = key.verdict != Verdict::Failing;
     answers.push(key);

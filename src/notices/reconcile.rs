@@ -23,7 +23,7 @@ const A_ROUND: u32 = 20;
 /// Rounds when everything is asked for at once.
 const MOST_ROUNDS: usize = 500;
 /// A claimed offer is due again after this, should its worker die.
-const CLAIMED_FOR: Duration = Duration::from_secs(120);
+const CLAIMED_FOR: Duration = crate::store::products::CLAIMED_FOR;
 /// pass Culture runs bookings out at night: a run-out one is looked at again after this.
 const RUN_OUT_AGAIN: Duration = Duration::from_secs(6 * 3600);
 /// pass Culture did not answer: again after this.
@@ -34,7 +34,7 @@ const LET_GO_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
 const PAUSES: [(Duration, Duration); 3] = [
     (Duration::from_secs(3600), Duration::from_secs(900)),
     (Duration::from_secs(24 * 3600), Duration::from_secs(2 * 3600)),
-    (Duration::MAX, Duration::from_secs(24 * 3600)),
+    (Duration::MAX, crate::store::products::LONGEST_PAUSE),
 ];
 
 /// Who is told at a venue, and with which client pass Culture is asked.

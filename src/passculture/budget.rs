@@ -8,6 +8,7 @@ use std::time::Duration;
 use passerelle_contract::BoxFuture;
 
 use super::client::Millis;
+pub use crate::store::Traffic;
 use crate::store::{Store, StoreError};
 
 /// The bucket could not be reached: nothing may be sent.
@@ -17,11 +18,13 @@ pub struct BudgetError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A bucket of permits shared by everything that uses one API key.
 pub trait Budget: Send + Sync {
-    /// Takes `permits` (1 to `burst`) out of a bucket that refills at `per_minute` and holds at most `burst`, and answers
-    /// how long to wait before using them. Permits taken are never given back.
+    /// Takes `permits` (1 to `burst`) for a kind of traffic out of a bucket that refills at `per_minute` and holds at most
+    /// `burst`. No wait: they are taken, and never given back. Else nothing was taken, and asking again makes sense after the
+    /// wait, no sooner.
     fn take<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
@@ -42,12 +45,13 @@ impl Budget for Arc<dyn Store> {
     fn take<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
         now: Millis,
     ) -> BoxFuture<'a, Result<Duration, BudgetError>> {
-        Box::pin(async move { Ok(self.take_budget(account, permits, per_minute, burst, now).await?) })
+        Box::pin(async move { Ok(self.take_budget(account, traffic, permits, per_minute, burst, now).await?) })
     }
 
     fn block<'a>(&'a self, account: &'a str, until: Millis) -> BoxFuture<'a, Result<(), BudgetError>> {

@@ -12,11 +12,12 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::budget::{Budget, BudgetError};
+use super::budget::{Budget, BudgetError, Traffic};
 use super::error::NorthError;
 use super::pace::{Pace, PaceError};
 use super::retry::{self, RetryPolicy};
 use super::transport::{Attempt, Call, Failure, Resend, Transport};
+use super::venues::KnownVenues;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -49,6 +50,7 @@ pub struct Client {
     shared: Arc<Shared>,
     requests: Arc<AtomicU64>,
     policy: RetryPolicy,
+    traffic: Traffic,
 }
 
 struct Shared {
@@ -58,6 +60,7 @@ struct Shared {
     account: String,
     skew_ms: AtomicI64,
     latency_ms: AtomicI64,
+    venues: KnownVenues,
 }
 
 impl Client {
@@ -83,8 +86,14 @@ impl Client {
             account,
             skew_ms: AtomicI64::new(UNKNOWN),
             latency_ms: AtomicI64::new(UNKNOWN),
+            venues: KnownVenues::default(),
         };
-        Ok(Self { shared: Arc::new(shared), requests: Arc::default(), policy: RetryPolicy::default() })
+        Ok(Self {
+            shared: Arc::new(shared),
+            requests: Arc::default(),
+            policy: RetryPolicy::default(),
+            traffic: Traffic::default(),
+        })
     }
 
     /// The same client with a request counter of its own: one for each pass that reports `requests`.
@@ -97,6 +106,12 @@ impl Client {
     #[must_use]
     pub fn with_policy(&self, policy: RetryPolicy) -> Self {
         Self { policy, ..self.clone() }
+    }
+
+    /// The same client for another kind of traffic, which has its own share of the budget; passes unless told otherwise.
+    #[must_use]
+    pub fn for_traffic(&self, traffic: Traffic) -> Self {
+        Self { traffic, ..self.clone() }
     }
 
     /// Attempts sent by this counter's clones, retries included.
@@ -128,6 +143,11 @@ impl Client {
     #[must_use]
     pub fn last_latency(&self) -> Option<Duration> {
         u64::try_from(self.shared.latency_ms.load(Ordering::Relaxed)).ok().map(Duration::from_millis)
+    }
+
+    /// What the clones of this client know of the account's venues.
+    pub(super) fn known_venues(&self) -> &KnownVenues {
+        &self.shared.venues
     }
 
     /// Sends and reads JSON back. Unknown fields are ignored.
@@ -228,7 +248,7 @@ impl Client {
     async fn pay(&self, operation: &'static str, patience: Duration) -> Result<Duration, Failure> {
         let refused =
             |error| Failure { error, retry_after: None, answer_lost: false, open_before: false, fields: Vec::new() };
-        self.shared.pace.permit(patience).await.map_err(|why| refused(self.unpaid(operation, why)))
+        self.shared.pace.permit(self.traffic, patience).await.map_err(|why| refused(self.unpaid(operation, why)))
     }
 
     fn unpaid(&self, operation: &'static str, why: PaceError) -> NorthError {

@@ -16,7 +16,7 @@ const MAX_FIELDS: usize = 4_000;
 const MAX_MESSAGES: usize = 20;
 
 /// A call that pass Culture did not answer as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {what} ({code})")]
 pub struct NorthError {
     /// Decides what the gateway does.

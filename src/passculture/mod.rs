@@ -25,7 +25,7 @@ mod venues;
 
 pub use availability::Availability;
 pub use bookings::{BookingStatus, Email, ListedBooking, MAX_BOOKINGS_LISTED};
-pub use budget::{Budget, BudgetError};
+pub use budget::{Budget, BudgetError, Traffic};
 pub use client::{Client, Clock, Millis, Settings};
 pub use error::{FieldError, NorthError};
 pub use events::{

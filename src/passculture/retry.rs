@@ -11,7 +11,7 @@ use super::client::Millis;
 
 /// Longest stop that is taken from a `Retry-After`. A server whose header is off by days must not silence a shop for
 /// days; asking once an hour is still polite.
-const LONGEST_STOP: Duration = Duration::from_secs(60 * 60);
+const LONGEST_STOP: Duration = crate::store::LONGEST_BLOCK;
 
 /// The bounds of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,15 @@
 //! Who we are to pass Culture, and which venues it shows us.
 //!
 //! The offerers decide which venues are linked, and may change it at any time: a venue that is gone is a `VenueNotLinked`.
+//!
+//! The list of thousands of venues is megabytes, and every connection wants one of them: it is fetched once and shared for
+//! minutes. Nobody is told that a venue is missing by a list older than [`MISSING_AFTER`].
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use passerelle_contract::Class;
 use reqwest::Method;
@@ -13,6 +20,39 @@ use super::error::{Missing, NorthError};
 use super::transport::{Call, Resend};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A list is good for so long for those that it names.
+const SHARED_FOR: Duration = Duration::from_secs(5 * 60);
+/// A list says for so long that a venue is missing.
+const MISSING_AFTER: Duration = Duration::from_secs(30);
+/// A venue is asked for by its SIRET, which is a short answer; when more of them are wanted within [`SHARED_FOR`], the list is.
+const SINGLE_QUESTIONS: u32 = 4;
+
+/// The venues of an account as they were last listed, shared by everything in this process.
+#[derive(Debug, Default)]
+pub(super) struct KnownVenues(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    list: Option<(Instant, Arc<Vec<Venue>>)>,
+    /// When the list could not be had last, and why: those who waited for it then hear the same.
+    failed: Option<(Instant, NorthError)>,
+    /// Since when single venues were asked for, and how many.
+    single: Option<(Instant, u32)>,
+}
+
+impl Known {
+    fn listed(&self, at_most: Duration) -> Option<Arc<Vec<Venue>>> {
+        self.list.as_ref().filter(|(at, _)| at.elapsed() < at_most).map(|(_, list)| Arc::clone(list))
+    }
+
+    /// Is one more single question cheaper than the list?
+    fn asks_singly(&mut self) -> bool {
+        let (since, asked) =
+            self.single.filter(|(since, _)| since.elapsed() < SHARED_FOR).unwrap_or((Instant::now(), 0));
+        self.single = Some((since, asked.saturating_add(1)));
+        asked < SINGLE_QUESTIONS
+    }
+}
 
 /// The account itself, as pass Culture knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -104,17 +144,43 @@ impl Client {
         self.ask(&read("read the provider", "/public/providers/v1/provider", Missing::Path)).await
     }
 
-    /// Every venue linked to the account, offerer by offerer.
+    /// Every venue linked to the account, offerer by offerer, as pass Culture says now.
     ///
     /// # Errors
     /// As any call.
     pub async fn venues(&self) -> Result<Vec<Venue>, NorthError> {
-        let path = "/public/offers/v1/offerer_venues";
-        let offerers: Vec<WireOfferer> = self.ask(&read("list venues", path, Missing::Path)).await?;
-        Ok(offerers.into_iter().flat_map(|offerer| offerer.venues).map(Venue::from).collect())
+        let list = self.list_venues().await?;
+        self.known_venues().0.lock().await.list = Some((Instant::now(), Arc::clone(&list)));
+        Ok(list.to_vec())
     }
 
-    /// The linked venue with that SIRET, or RIDET in pass Culture's spelling (`NC`, 10 digits, `XX`).
+    async fn list_venues(&self) -> Result<Arc<Vec<Venue>>, NorthError> {
+        let path = "/public/offers/v1/offerer_venues";
+        let offerers: Vec<WireOfferer> = self.ask(&read("list venues", path, Missing::Path)).await?;
+        Ok(Arc::new(offerers.into_iter().flat_map(|offerer| offerer.venues).map(Venue::from).collect()))
+    }
+
+    /// The first venue of the shared list that fits; the list is fetched when it is too old, or too old to say that there is none.
+    async fn find_venue(&self, fits: impl Fn(&Venue) -> bool) -> Result<Option<Venue>, NorthError> {
+        let asked = Instant::now();
+        // Held while pass Culture is asked: whoever wants the same list waits for this one.
+        let mut known = self.known_venues().0.lock().await;
+        if let Some(venue) = known.listed(SHARED_FOR).and_then(|list| list.iter().find(|venue| fits(venue)).cloned()) {
+            return Ok(Some(venue));
+        }
+        if known.listed(MISSING_AFTER).is_some() {
+            return Ok(None);
+        }
+        if let Some((_, why)) = known.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(why.clone());
+        }
+        let list = self.list_venues().await.inspect_err(|why| known.failed = Some((Instant::now(), why.clone())))?;
+        known.list = Some((Instant::now(), Arc::clone(&list)));
+        Ok(list.iter().find(|venue| fits(venue)).cloned())
+    }
+
+    /// The linked venue with that SIRET, or RIDET in pass Culture's spelling (`NC`, 10 digits, `XX`): out of the shared list when
+    /// there is one, or when many are asked for.
     ///
     /// # Errors
     /// `BadSiret` without asking when it has not the form, `VenueNotLinked`, or as any call.
@@ -129,16 +195,24 @@ impl Client {
                 "correct `siret`",
             ));
         }
+        let shared = {
+            let mut known = self.known_venues().0.lock().await;
+            known.listed(SHARED_FOR).is_some() || !known.asks_singly()
+        };
+        let fits = |venue: &Venue| venue.siret.as_deref() == Some(siret);
+        if shared && let Some(venue) = self.find_venue(fits).await? {
+            return Ok(venue);
+        }
         let path = format!("/public/offers/v1/venues/{siret}");
         self.ask::<WireVenue>(&read(OPERATION, &path, Missing::Venue)).await.map(Venue::from)
     }
 
-    /// The linked venue with that number. There is no route for one venue by number: this reads the whole list.
+    /// The linked venue with that number. There is no route for one venue by number: this looks into the shared list.
     ///
     /// # Errors
     /// `VenueNotLinked`, or as any call.
     pub async fn venue_by_id(&self, id: i64) -> Result<Venue, NorthError> {
-        self.venues().await?.into_iter().find(|venue| venue.id == id).ok_or_else(|| {
+        self.find_venue(|venue| venue.id == id).await?.ok_or_else(|| {
             NorthError::new(
                 Class::Settings,
                 "VenueNotLinked",

@@ -6,10 +6,15 @@
 //! Invariants: a fingerprint has one row; a barcode belongs to one booking of a connection, for ever unless it is a pool's
 //! ([`super::allotments`]) and was given back; a ticket is never forgotten.
 
+use std::time::Duration;
+
 use passerelle_contract::{BoxFuture, Quantity};
 
 use super::messages::NewMessage;
 use super::{Millis, Owner, StoreError};
+
+/// No booking that was moved by a right clock waits longer for its next step: a day, for the next look at pass Culture's listing.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Bookings of one answer at most.
 pub const MAX_BOOKINGS: u32 = 1_000;
@@ -302,7 +307,8 @@ pub trait BookingStore: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<StoredBooking>, StoreError>>;
 
-    /// Bookings whose `due_at` is at or before `now`, the longest due first.
+    /// Bookings whose `due_at` is at or before `now`, the longest due first; and those that a clock which was wrong left due further
+    /// ahead than they can be.
     fn due_bookings(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>>;
 
     /// Calls under way, or that were when their process died: [`BookingState::Calling`] and [`BookingState::Abandoned`], oldest

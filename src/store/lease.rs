@@ -2,9 +2,15 @@
 //!
 //! Pure. Invariant: at any moment at most one lease of a connection is the newest, because the fence only rises.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
+use crate::clock;
+
+/// How long a lease of a pass lasts without renewal: a dead node's connections move within this time.
+pub const LEASE: Duration = Duration::from_secs(30);
 
 /// Who holds a lease: enough to find the process, and to know that it is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +66,10 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Who holds it at `now`, and until when, unless it is given back or run out.
-    pub(super) fn holder(&self, now: Millis) -> Option<(&Owner, Millis)> {
-        self.owner.as_ref().filter(|_| self.until > now).map(|owner| (owner, self.until))
+    /// Who holds it at `now`, and until when, unless it is given back, or run out, or lasts longer than leases of `ttl` do: then a
+    /// wrong clock wrote it.
+    pub(super) fn holder(&self, now: Millis, ttl: Millis) -> Option<(&Owner, Millis)> {
+        let stands = self.until > now && !clock::is_ahead(self.until, ttl, now);
+        self.owner.as_ref().filter(|_| stands).map(|owner| (owner, self.until))
     }
 }

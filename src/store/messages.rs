@@ -13,6 +13,11 @@ use tokio::sync::watch;
 
 use super::{Millis, Owner, StoreError};
 
+/// A message is tried again after this at the latest: a day, which an endpoint may ask for, and its jitter.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 3600);
+/// A resting endpoint is tried with one message after this. No claim lasts longer.
+pub const REST: Duration = Duration::from_secs(60);
+
 /// Messages of one answer at most.
 pub const MAX_MESSAGES: u32 = 10_000;
 /// A message is forgotten so long after its show, or after it was made: the person that may stand in it goes with it.

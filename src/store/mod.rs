@@ -31,18 +31,19 @@ use passerelle_contract::{BoxFuture, Ean};
 
 pub use allotments::AllotmentStore;
 pub use bookings::BookingStore;
+pub use budget::{LONGEST_BLOCK, Traffic};
 pub use countermarks::CountermarkStore;
 pub use error::StoreError;
 pub use events::EventStore;
-pub use lease::{Lease, LeaseAnswer, Owner};
+pub use lease::{LEASE, Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use messages::MessageStore;
 pub use open::open;
 pub use owner::is_dead;
 pub use products::ProductStore;
 pub use records::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
-    QuarantineRow,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, PassRecord, ProbeRecord, QuarantineRow,
 };
 pub use turns::LedgerTurn;
 
@@ -89,6 +90,8 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<Applied, StoreError>>;
     /// All connections, by id.
     fn connections(&self) -> BoxFuture<'_, Result<Vec<ConnectionRecord>, StoreError>>;
+    /// All connections with what is known of them, by id.
+    fn known_connections(&self) -> BoxFuture<'_, Result<Vec<KnownConnection>, StoreError>>;
     /// One connection.
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>>;
     /// Pauses or resumes; false when there is no such connection. Resuming makes a pass due at once.
@@ -102,12 +105,15 @@ pub trait Store:
     /// Replaces what is known. When the connection was changed so that it starts over after the lease was taken, the cursor,
     /// the venue and the due date stay as that change left them.
     fn save_state<'a>(&'a self, lease: &'a Lease, state: &'a ConnectionState) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Unpaused connections whose `due_at` is past or that have something in their inbox, without a live lease, oldest
-    /// success first (never synchronised first).
-    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// Unpaused connections that are due and without a live lease, the longest due first. Due is whose `due_at` is past, or lies
+    /// further ahead than its period (a clock was wrong), or who has something in its inbox.
+    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<DueConnection>, StoreError>>;
+    /// Is it still unpaused and due, whoever has its lease?
+    fn is_due<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     // ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    /// Takes the lease for `ttl` when it is free, expired, or its owner `is_dead`; the fence rises each time. Read the
+    /// Takes the lease for `ttl` when it is free, expired, lasts longer than `ttl` allows (a clock was wrong), or its owner
+    /// `is_dead`; the fence rises each time. Read the
     /// connection after it is granted: what was applied later does not count for this lease (see `save_state`).
     fn acquire_lease<'a>(
         &'a self,
@@ -216,11 +222,13 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     // ── the northbound budget, shared by every process with this store ───────────────────────────────────────────────
-    /// Takes `permits` (at least 1) from the account's bucket (`per_minute`, at most `burst` at once) and answers how long
-    /// to wait before using them; a generic cell rate algorithm over one row.
+    /// Takes `permits` (1 to `burst`) for a kind of traffic from the account's bucket (`per_minute`, at most `burst` at once).
+    /// No wait: they are taken and may be used at once. Else nothing was taken, and they are worth asking for again after the
+    /// wait.
     fn take_budget<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
@@ -228,7 +236,7 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<Duration, StoreError>>;
     /// Pushes the bucket back: nobody sends before `until` (a 429 told us so).
     fn block_budget<'a>(&'a self, account: &'a str, until: Millis) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// How long a request would wait now, and how many could go at once: for the probe.
+    /// How long a request of a pass would wait now, and how many of all kinds could go at once: for the probe.
     fn budget_left<'a>(
         &'a self,
         account: &'a str,
@@ -263,6 +271,15 @@ pub trait Store:
     /// Changes of verdict of one subject, newest first.
     fn probe_history<'a>(&'a self, subject: &'a str, limit: u32)
     -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>>;
+
+    /// What is dated further in the future than it can be, of a connection: a clock was wrong.
+    fn ahead_of_connection<'a>(
+        &'a self,
+        connection: &'a str,
+        now: Millis,
+    ) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>>;
+    /// The same of an account.
+    fn ahead_of_account<'a>(&'a self, account: &'a str, now: Millis) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>>;
 
     // ── wake-ups ─────────────────────────────────────────────────────────────────────────────────────────────────────
     /// Wakes when `store_inbound`, `apply_connection` or `set_paused` made something due: on PostgreSQL from any node, on

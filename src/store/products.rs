@@ -5,10 +5,17 @@
 //!
 //! Invariants: a notification has an effect once; a booking that was cancelled is never told as made; no person is kept.
 
+use std::time::Duration;
+
 use passerelle_contract::BoxFuture;
 
 use super::messages::NewMessage;
 use super::{Millis, StoreError};
+
+/// A claimed offer is due again after this, should its worker die.
+pub const CLAIMED_FOR: Duration = Duration::from_secs(120);
+/// An offer is asked for at least this often.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// Bookings of one offer read at once at most.
 pub const MAX_PRODUCT_BOOKINGS: u32 = 20_000;

@@ -46,6 +46,43 @@ pub enum Applied {
     Unchanged,
 }
 
+/// Moments that lie further in the future than they can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// What they are of: `the next pass`.
+    pub what: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The latest of them.
+    pub latest: Millis,
+}
+
+/// A connection with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownConnection {
+    /// As it was applied.
+    pub record: ConnectionRecord,
+    /// What has been learnt.
+    pub state: ConnectionState,
+    /// Does a plan of it wait for an operator?
+    pub is_held: bool,
+}
+
+/// A connection that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueConnection {
+    /// Its id.
+    pub id: String,
+    /// The pass Culture account that it sells through.
+    pub account: String,
+    /// Rises with every change of its settings that makes it start over.
+    pub revision: i64,
+    /// Since when it is due.
+    pub due_at: Millis,
+    /// Passes that failed in a row.
+    pub failures: u32,
+}
+
 /// What the gateway has learnt of a connection since it was applied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionState {

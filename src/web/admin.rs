@@ -95,10 +95,8 @@ async fn chains(web: &Web, records: &[ProbeRecord]) -> Result<Vec<Value>, StoreE
 pub(super) async fn connections(_: Operator, State(web): State<Arc<Web>>) -> Response {
     let listed = async {
         let mut objects = Vec::new();
-        for connection in web.gateway.store.connections().await? {
-            let state = web.gateway.store.state(&connection.id).await?;
-            let held = web.gateway.store.held(&connection.id).await?;
-            objects.push(connection_object(&connection, &state, held.is_some()));
+        for known in web.gateway.store.known_connections().await? {
+            objects.push(connection_object(&known.record, &known.state, known.is_held));
         }
         Ok::<_, StoreError>(objects)
     };

@@ -13,6 +13,7 @@ mod hints;
 mod messages;
 mod openapi;
 mod receivers;
+mod software_limits;
 mod stocks;
 mod tokens;
 mod vendor;
@@ -53,6 +54,7 @@ pub struct Web {
     vendors: vendor::Limits,
     intake: Intake,
     hints: hints::Hints,
+    software: software_limits::SoftwareLimits,
 }
 
 impl Web {
@@ -62,7 +64,8 @@ impl Web {
         let intake = Intake::new(Arc::clone(&gateway.store));
         let (intakes, receivers) = (stocks::Intakes::default(), receivers::Receivers);
         let (vendors, hints) = (vendor::Limits::default(), hints::Hints::default());
-        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors, hints }
+        let software = software_limits::SoftwareLimits::default();
+        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors, hints, software }
     }
 }
 

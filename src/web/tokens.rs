@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::Web;
 use super::answer::problem_in_french;
 use crate::countermarks::{Counter, Redeemed, Refusal, Refused};
-use crate::passculture::Token;
+use crate::passculture::{Token, Traffic};
 use crate::store::countermarks::Deed;
 use crate::telemetry;
 
@@ -119,6 +119,11 @@ async fn redeem(
     let client = web.gateway.client(&connection.account).map_err(|error| {
         tracing::error!(connection = connection.id, %error, "a countermark was asked about and the account does not work");
         No::from(Refused::from(Refusal::AccountRefused))
+    })?;
+    let client = client.for_traffic(Traffic::Countermarks);
+    let _under_way = web.software.begin(&connection.id, client.rate_and_burst().0).await.map_err(|wait| {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        No::from(Refused::from(Refusal::TooManyRequests)).after(seconds)
     })?;
     let counter = Counter { store: &*web.gateway.store, client: &client, venue, now: web.gateway.now };
     let redeemed = counter.redeem(&token, deed, began).await?;

@@ -55,6 +55,18 @@ pub fn ean(number: u64) -> String {
     format!("{body}{}", (10 - sum % 10) % 10)
 }
 
+/// A SIRET with a right key.
+fn siret(id: i64) -> String {
+    let body = format!("90{id:07}0001");
+    let sum: u32 = body
+        .bytes()
+        .enumerate()
+        .map(|(at, digit)| u32::from(digit - b'0') * if at % 2 == 0 { 2 } else { 1 })
+        .map(|one| if one > 9 { one - 9 } else { one })
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
+}
+
 impl Shop {
     /// A shop whose sandbox knows the EANs 0..`known`.
     pub fn new(known: u64) -> Self {
@@ -62,17 +74,26 @@ impl Shop {
     }
 
     pub fn with_store(known: u64, store_url: &str) -> Self {
+        Self::with_venues(known, store_url, 0)
+    }
+
+    /// As many more venues, with the numbers 1000, 1001, …
+    pub fn with_venues(known: u64, store_url: &str, more: i64) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let products: Vec<Value> = (0..known)
             .map(|number| json!({"ean": ean(number), "name": format!("Titre {number}"), "category": "LIVRE_PAPIER", "status": "COMPATIBLE"}))
             .collect();
+        let mut venues = vec![
+            json!({"id": VENUE, "siret": SIRET, "name": "Librairie", "postal_code": "29200", "activity": "BOOKSTORE"}),
+            json!({"id": VENUE + 1, "siret": "73282932000074", "name": "Annexe", "postal_code": "29200", "activity": "BOOKSTORE"}),
+        ];
+        venues.extend((1_000..1_000 + more).map(|id| {
+            json!({"id": id, "siret": siret(id), "name": format!("Librairie {id}"), "postal_code": "29200", "activity": "BOOKSTORE"})
+        }));
         let seed = json!({
             "accounts": [{"name": "default", "api_key": API_KEY, "hmac_key": "test_hmac"}],
-            "venues": [
-                {"id": VENUE, "siret": SIRET, "name": "Librairie", "postal_code": "29200", "activity": "BOOKSTORE"},
-                {"id": VENUE + 1, "siret": "73282932000074", "name": "Annexe", "postal_code": "29200", "activity": "BOOKSTORE"},
-            ],
+            "venues": venues,
             "products": products,
             "beneficiaries": [{"email": "a@example.org", "first_name": "A", "last_name": "B", "birth_date": "2008-01-01", "phone": null, "credit_cents": 15000}],
         });

@@ -7,9 +7,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use passerelle::store::{self, ConnectionRecord, Lease, LeaseAnswer, Millis, Owner, Store};
+use passerelle::store::{self, ConnectionRecord, LEASE, Lease, LeaseAnswer, Millis, Owner, Store};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Names the server that `tests/run` starts.
@@ -99,7 +98,12 @@ pub(crate) fn connection(id: &str) -> ConnectionRecord {
     }
 }
 
-/// Applies `connection(id)` and takes its lease for ten years.
+/// Ids of what is due.
+pub(crate) async fn due(store: &dyn Store, now: i64, limit: u32) -> Vec<String> {
+    store.due_connections(now, limit).await.unwrap().into_iter().map(|due| due.id).collect()
+}
+
+/// Applies `connection(id)` and takes its lease.
 pub(crate) async fn leased(store: &dyn Store, id: &str) -> Lease {
     store.apply_connection(&connection(id), NOW).await.unwrap();
     match take(store, id, "test").await {
@@ -110,8 +114,7 @@ pub(crate) async fn leased(store: &dyn Store, id: &str) -> Lease {
 
 /// Asks for a lease under a new owner; nobody is dead.
 pub(crate) async fn take(store: &dyn Store, id: &str, purpose: &str) -> LeaseAnswer {
-    let ten_years = Duration::from_hours(24 * 3_650);
-    store.acquire_lease(id, &Owner::current(purpose), NOW, ten_years, &|_| false).await.unwrap()
+    store.acquire_lease(id, &Owner::current(purpose), NOW, LEASE, &|_| false).await.unwrap()
 }
 
 /// A PostgreSQL database of its own for tests that run real processes; dropped at the end.

@@ -29,6 +29,10 @@ impl Allocine {
         Ok(Self { http: Client::new(settings.http)?, programme })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     /// The cinema's whole programme.
     pub(crate) async fn programme(&self) -> Result<Arc<Answer>, AdapterError> {
         let get = Get::new("list showtimes", self.programme.clone());

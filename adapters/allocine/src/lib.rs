@@ -55,6 +55,10 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
 }
 
 impl Adapter for Cinema {
+    fn host(&self) -> Option<String> {
+        Some(self.allocine.host())
+    }
+
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         Some(&self.programme)
     }

@@ -72,6 +72,10 @@ impl Billetweb {
         Ok(Self { http: client(settings.http.clone())?, patient: client(patient)?, settings })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &settings::Checked {
         &self.settings
     }

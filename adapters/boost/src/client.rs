@@ -64,6 +64,10 @@ impl Boost {
         Ok(Self { http, settings, session: Session::default() })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

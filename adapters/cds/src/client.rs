@@ -44,6 +44,10 @@ impl Cds {
         Ok(Self { http, settings, statics: Statics::default() })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

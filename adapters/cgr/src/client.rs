@@ -78,6 +78,10 @@ impl Cgr {
         Ok(Self { http, settings, number: OnceLock::new() })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

@@ -59,6 +59,10 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
 }
 
 impl Adapter for Cinema {
+    fn host(&self) -> Option<String> {
+        Some(self.cgr.host())
+    }
+
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         Some(&self.shows)
     }

@@ -154,6 +154,12 @@ impl SettingsError {
 
 /// One connection's adapter. Its facets are its capabilities: nothing to declare, nothing to lie about.
 pub trait Adapter: Send + Sync {
+    /// The vendor's host that passes talk to (`https://vendor.example`), so that as many of them run at once as
+    /// [`Limits::concurrent_requests`] allows; `None` when they talk to none.
+    fn host(&self) -> Option<String> {
+        None
+    }
+
     /// Stock lines that can be pulled.
     fn stock(&self) -> Option<&dyn Source<StockLine>> {
         None

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use globset::{Glob, GlobMatcher};
+use globset::GlobMatcher;
 use passerelle_contract::SettingProblem;
 use passerelle_kit::money::PriceUnit;
 use regex::Regex;
 
+use crate::pattern;
 use crate::plan::{ColumnPlan, DatePattern, FilterRule, NamePattern, Place, Spot, Wanted};
 use crate::settings::{Access, Column, ColumnTable, Columns, Filter, Format, Names};
 
@@ -19,8 +20,6 @@ const DEFAULT_SETTLE_SECONDS: u32 = 120;
 const MAX_SETTLE_SECONDS: u32 = 86_400;
 /// Names that files have while they are written.
 const TEMP_PATTERNS: [&str; 5] = [".*", "*.tmp", "*.part", "*.filepart", "~$*"];
-/// Largest compiled regular expression, in bytes.
-const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// Collects problems while it checks.
 #[derive(Default)]
@@ -106,9 +105,9 @@ impl Check {
         patterns.iter().filter_map(|pattern| self.glob(path, pattern)).collect()
     }
 
-    pub(crate) fn glob(&mut self, path: &str, pattern: &str) -> Option<GlobMatcher> {
-        match Glob::new(pattern) {
-            Ok(glob) => Some(glob.compile_matcher()),
+    pub(crate) fn glob(&mut self, path: &str, text: &str) -> Option<GlobMatcher> {
+        match pattern::glob(text) {
+            Ok(glob) => Some(glob),
             Err(error) => {
                 self.add(path, format!("this glob is not understood: {}", error.kind()));
                 None
@@ -179,7 +178,7 @@ impl Check {
     }
 
     pub(crate) fn regex(&mut self, path: &str, text: &str) -> Option<Regex> {
-        match regex::RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build() {
+        match pattern::regex(text) {
             Ok(regex) => Some(regex),
             Err(_) => {
                 self.add(path, "this regular expression is not understood or too large");

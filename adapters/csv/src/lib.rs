@@ -13,6 +13,7 @@ mod fixed;
 mod identity;
 mod mapping;
 mod origin;
+mod pattern;
 mod plan;
 mod probes;
 mod reader;
@@ -34,7 +35,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     sector: Sector::Bookseller,
     summary: "Reads a shop's stock from a delimited or fixed-width file on disk, behind a web address or in an SFTP drop.",
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
-    limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 60 },
+    limits: Limits { concurrent_requests: origin::AT_ONCE, shortest_interval_seconds: 60 },
     site_setting: None,
     list_sites: None,
     connect,
@@ -49,6 +50,10 @@ struct CsvAdapter {
 }
 
 impl Adapter for CsvAdapter {
+    fn host(&self) -> Option<String> {
+        self.stock.origin.host()
+    }
+
     fn stock(&self) -> Option<&dyn Source<StockLine>> {
         Some(&self.stock)
     }

@@ -238,7 +238,7 @@ impl DatePattern {
         let order: Vec<usize> =
             "YmdHMS".chars().filter_map(|part| found.iter().position(|one| *one == part).map(|at| at + 1)).collect();
         let has_day = "Ymd".chars().all(|part| found.contains(&part));
-        Some(Self { finder: Regex::new(&pattern).ok().filter(|_| has_day)?, order })
+        Some(Self { finder: crate::pattern::regex(&pattern).ok().filter(|_| has_day)?, order })
     }
 
     /// The date in a name, as digits that compare in time order.

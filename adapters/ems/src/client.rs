@@ -140,6 +140,10 @@ impl Ems {
         })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.schedule.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

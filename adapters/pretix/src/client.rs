@@ -45,6 +45,10 @@ impl Pretix {
         Ok(Self { http: Client::new(settings.http.clone())?, settings })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

@@ -57,6 +57,10 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
 }
 
 impl Adapter for Organizer {
+    fn host(&self) -> Option<String> {
+        Some(self.pretix.host())
+    }
+
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         Some(&self.shows)
     }

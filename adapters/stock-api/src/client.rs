@@ -38,6 +38,10 @@ impl StockClient {
         Ok(Self { http: Client::new(settings.http.clone())?, settings })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

@@ -31,7 +31,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "Polls the stock list that bookshop software serves over HTTP, page by page, in full or since a date.",
     settings_schema: passerelle_kit::settings::schema::<settings::Settings>,
     // One request at a time and one pass an hour is what the editors' servers were built for; ten minutes is bearable.
-    limits: Limits { concurrent_requests: 1, shortest_interval_seconds: 600 },
+    limits: Limits { concurrent_requests: settings::AT_ONCE, shortest_interval_seconds: 600 },
     site_setting: None,
     list_sites: None,
     connect: polling::connect,

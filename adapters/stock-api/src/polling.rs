@@ -30,6 +30,10 @@ struct Polling {
 }
 
 impl Adapter for Polling {
+    fn host(&self) -> Option<String> {
+        Some(self.client.host())
+    }
+
     fn stock(&self) -> Option<&dyn Source<StockLine>> {
         Some(self)
     }

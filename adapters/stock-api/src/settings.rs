@@ -12,6 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+/// Requests in flight to one editor's host, over all of its shops: an editor with five hundred shops behind one address would take
+/// hours one by one.
+pub(crate) const AT_ONCE: u32 = 4;
+
 /// Longest shop identifier: the width of the column in which pass Culture kept it.
 const MAX_SHOP_ID_CHARS: usize = 70;
 
@@ -230,6 +234,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
             request_timeout: timeout,
             total_timeout: timeout * 2,
             max_body_bytes: MAX_BODY_BYTES,
+            concurrency: AT_ONCE,
             ..http::Config::new(shop_url.clone(), context)
         },
         shop_url,

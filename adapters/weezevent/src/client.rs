@@ -41,6 +41,10 @@ impl Weezevent {
         Ok(Self { http, settings, token: Mutex::default() })
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.http.host()
+    }
+
     pub(crate) const fn settings(&self) -> &Checked {
         &self.settings
     }

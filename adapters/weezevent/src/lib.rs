@@ -52,6 +52,10 @@ fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, Setti
 }
 
 impl Adapter for Organiser {
+    fn host(&self) -> Option<String> {
+        Some(self.weezevent.host())
+    }
+
     fn screenings(&self) -> Option<&dyn Source<Screening>> {
         Some(&self.shows)
     }

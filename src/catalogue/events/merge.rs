@@ -10,9 +10,13 @@ use passerelle_contract::Completeness;
 use super::gather::{Gathered, WantedDate};
 use super::terms;
 use crate::catalogue::plan::Tally;
+use crate::clock;
 use crate::rules::screenings::{EventTerms, adapter_of};
 use crate::store::Millis;
 use crate::store::events::{DateRow, EventRow};
+
+/// No pass lasts longer, in milliseconds: vendors are given an hour for a whole programme.
+const LONGEST_PASS: Millis = 3_600_000;
 
 /// Rows of dates that are over are kept so long: cancellations may still name them.
 const KEPT_AFTER: Millis = 30 * 24 * 3600 * 1000;
@@ -133,7 +137,8 @@ impl Tally {
         let was_live = is_live(row, when.began);
         self.live += u64::from(was_live);
         let desired = serde_json::to_string(&date.terms).ok();
-        let touched = row.touched_at >= when.began;
+        // By a booking since the pass began. Further ahead than a pass lasts, a wrong clock wrote it.
+        let touched = row.touched_at >= when.began && !clock::is_ahead(row.touched_at, LONGEST_PASS, when.began);
         let mut next = DateRow {
             starts_at: date.terms.starts_at,
             desired: desired.clone(),

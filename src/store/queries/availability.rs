@@ -8,6 +8,7 @@ use super::super::numbers;
 use super::{
     AvailabilityRow, Connection, Db, Ean, Millis, ROWS_PER_STATEMENT, Row, StoreError, ean_from, ean_to, narrow,
 };
+use crate::clock;
 
 pub(super) async fn known(
     c: &mut Connection,
@@ -29,7 +30,7 @@ pub(super) async fn known(
     rows.iter().map(verdict).collect()
 }
 
-/// A newer verdict is never replaced by an older one.
+/// A newer verdict is never replaced by an older one, as far as clocks can be right.
 pub(super) async fn save(c: &mut Connection, account: &str, rows: &[AvailabilityRow]) -> Result<(), StoreError> {
     // In EAN order, so that two nodes lock rows in one order, and each EAN once, as PostgreSQL demands.
     let mut newest: BTreeMap<Ean, &AvailabilityRow> = BTreeMap::new();
@@ -51,8 +52,10 @@ pub(super) async fn save(c: &mut Connection, account: &str, rows: &[Availability
         });
         insert.push(
             " ON CONFLICT (account, ean) DO UPDATE SET verdict = excluded.verdict, checked_at = excluded.checked_at \
-             WHERE excluded.checked_at >= availability.checked_at",
+             WHERE excluded.checked_at >= availability.checked_at OR availability.checked_at - excluded.checked_at > ",
         );
+        // What is newer than now was written by a wrong clock.
+        insert.push_bind(clock::TOLERANCE);
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *c).await?;
     }
     Ok(())

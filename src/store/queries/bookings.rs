@@ -4,10 +4,11 @@ use passerelle_contract::{BoxFuture, Quantity};
 use sqlx::Row as _;
 
 use super::super::{numbers, texts};
-use super::{Connection, Engine, Millis, Owner, Row, StoreError, narrow, text, wide};
+use super::{Connection, Engine, Millis, Owner, Row, StoreError, millis, narrow, text, wide};
+use crate::clock;
 use crate::store::bookings::{
-    BookingEvent, BookingFilter, BookingRow, BookingState, BookingStore, Intent, MAX_ASKED, MAX_BOOKINGS, MAX_HISTORY,
-    MAX_ORPHANS, Move, Moved, PlacesLeft, StoredBooking, TicketRow, TicketState,
+    BookingEvent, BookingFilter, BookingRow, BookingState, BookingStore, Intent, LONGEST_WAIT, MAX_ASKED, MAX_BOOKINGS,
+    MAX_HISTORY, MAX_ORPHANS, Move, Moved, PlacesLeft, StoredBooking, TicketRow, TicketState,
 };
 
 impl BookingStore for Engine {
@@ -147,10 +148,13 @@ impl BookingStore for Engine {
     fn due_bookings(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>> {
         read!(self, c => async {
             let rows = sqlx::query(
-                "SELECT * FROM booking WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at, reference LIMIT $2",
+                "SELECT * FROM booking WHERE due_at IS NOT NULL \
+                 AND (due_at <= $1 OR due_at > $3 AND (due_at > $4 OR moved_at > $3)) ORDER BY due_at, reference LIMIT $2",
             )
             .bind(now)
             .bind(i64::from(limit.min(MAX_BOOKINGS)))
+            .bind(now.saturating_add(clock::TOLERANCE))
+            .bind(now.saturating_add(millis(LONGEST_WAIT)).saturating_add(clock::TOLERANCE))
             .fetch_all(&mut *c)
             .await?;
             with_tickets(c, &rows).await

@@ -2,7 +2,9 @@
 
 use sqlx::Row as _;
 
-use super::{Applied, Connection, ConnectionRecord, Lease, Millis, Row, StoreError, leases, narrow};
+use super::{
+    Applied, Connection, ConnectionRecord, KnownConnection, Lease, Millis, Row, StoreError, leases, narrow, state,
+};
 use crate::store::records::Change;
 
 /// Creates or changes a connection.
@@ -73,6 +75,19 @@ pub(super) async fn must_exist(c: &mut Connection, id: &str) -> Result<(), Store
 pub(super) async fn all(c: &mut Connection) -> Result<Vec<ConnectionRecord>, StoreError> {
     let rows = sqlx::query("SELECT * FROM connection ORDER BY id").fetch_all(c).await?;
     rows.iter().map(record).collect()
+}
+
+pub(super) async fn known(c: &mut Connection) -> Result<Vec<KnownConnection>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.*, s.*, EXISTS (SELECT 1 FROM held_plan h WHERE h.connection = c.id) AS is_held \
+         FROM connection c JOIN connection_state s ON s.connection = c.id ORDER BY c.id",
+    )
+    .fetch_all(c)
+    .await?;
+    let known = |row: &Row| {
+        Ok(KnownConnection { record: record(row)?, state: state::of_row(row)?, is_held: row.try_get("is_held")? })
+    };
+    rows.iter().map(known).collect()
 }
 
 pub(super) async fn one(c: &mut Connection, id: &str) -> Result<Option<ConnectionRecord>, StoreError> {

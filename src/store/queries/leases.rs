@@ -35,7 +35,7 @@ pub(super) async fn acquire(
             standing(&mut reader, connection).await?
         };
         let Some(standing) = standing else { return Ok(LeaseAnswer::NoSuchConnection) };
-        if let Some((by, until)) = standing.holder(now).filter(|(by, _)| !is_dead(by)) {
+        if let Some((by, until)) = standing.holder(now, millis(ttl)).filter(|(by, _)| !is_dead(by)) {
             return Ok(LeaseAnswer::Held { by: by.clone(), until });
         }
         let mut transaction = engine.begin().await?;

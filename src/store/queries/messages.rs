@@ -8,10 +8,35 @@ use tokio::sync::watch;
 
 use super::super::{numbers, texts};
 use super::{Connection, Engine, Millis, Owner, Row, StoreError, millis, narrow, text};
+use crate::clock;
 use crate::store::messages::{
-    Attempted, Claim, Condition, EndpointCounts, EndpointRow, EndpointState, KEPT_FOR, MAX_ATTEMPTS_KEPT, MAX_MESSAGES,
-    MessageFilter, MessageRow, MessageState, MessageStore, NewMessage,
+    Attempted, Claim, Condition, EndpointCounts, EndpointRow, EndpointState, KEPT_FOR, LONGEST_PAUSE,
+    MAX_ATTEMPTS_KEPT, MAX_MESSAGES, MessageFilter, MessageRow, MessageState, MessageStore, NewMessage, REST,
 };
+
+/// Due at the first; or further ahead than the second, and than any pause (the third) or told by a clock that was ahead itself.
+macro_rules! is_due {
+    ($now:literal, $ahead:literal, $too_far:literal) => {
+        concat!(
+            "due_at <= ",
+            $now,
+            " OR due_at > ",
+            $ahead,
+            " AND (due_at > ",
+            $too_far,
+            " OR attempts = 0 AND created_at > ",
+            $ahead,
+            ")"
+        )
+    };
+}
+
+/// Nobody is sending it: what is claimed for longer than claims last was claimed by a wrong clock.
+macro_rules! is_free {
+    ($now:literal, $too_far:literal) => {
+        concat!("leased_until <= ", $now, " OR leased_until > ", $too_far)
+    };
+}
 
 impl MessageStore for Engine {
     fn told(&self) -> watch::Receiver<()> {
@@ -22,13 +47,23 @@ impl MessageStore for Engine {
         read!(self, c => async {
             let found = sqlx::query_scalar(
                 // Two looks, so that each goes by the index of what is due and none reads everything that was ever told.
-                "SELECT connection FROM endpoint WHERE state = 'open' AND (probe_at IS NULL OR probe_at <= $1) \
-                 AND (EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection \
-                 AND due_at <= $1 AND leased_until <= $1) \
-                 OR (probe_at IS NOT NULL AND EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection \
-                 AND due_at IS NOT NULL AND leased_until <= $1))) ORDER BY connection",
+                concat!(
+                    "SELECT connection FROM endpoint WHERE state = 'open' \
+                     AND (probe_at IS NULL OR probe_at <= $1 OR probe_at > $4) \
+                     AND (EXISTS (SELECT 1 FROM message WHERE message.connection = endpoint.connection AND (",
+                    is_due!("$1", "$2", "$3"),
+                    ") AND (",
+                    is_free!("$1", "$4"),
+                    ")) OR (probe_at IS NOT NULL AND EXISTS (SELECT 1 FROM message \
+                     WHERE message.connection = endpoint.connection AND due_at IS NOT NULL AND (",
+                    is_free!("$1", "$4"),
+                    ")))) ORDER BY connection"
+                ),
             )
             .bind(now)
+            .bind(now.saturating_add(clock::TOLERANCE))
+            .bind(now.saturating_add(millis(LONGEST_PAUSE)).saturating_add(clock::TOLERANCE))
+            .bind(now.saturating_add(millis(REST)).saturating_add(clock::TOLERANCE))
             .fetch_all(c)
             .await?;
             Ok(found)
@@ -383,7 +418,11 @@ async fn take(
     now: Millis,
 ) -> Result<Vec<MessageRow>, StoreError> {
     let rows = sqlx::query(concat!(
-        "SELECT * FROM message WHERE connection = $1 AND due_at <= $2 AND leased_until <= $3 AND NOT EXISTS (SELECT 1 FROM message AS earlier \
+        "SELECT * FROM message WHERE connection = $1 AND (",
+        is_due!("$2", "$5", "$6"),
+        ") AND (",
+        is_free!("$3", "$7"),
+        ") AND NOT EXISTS (SELECT 1 FROM message AS earlier \
          WHERE earlier.connection = message.connection AND earlier.booking = message.booking \
          AND earlier.sequence < message.sequence AND earlier.state = 'pending') \
          ORDER BY due_at, position LIMIT $4",
@@ -393,6 +432,9 @@ async fn take(
     .bind(if claim.any { Millis::MAX } else { now })
     .bind(now)
     .bind(i64::from(claim.limit))
+    .bind(now.saturating_add(clock::TOLERANCE))
+    .bind(now.saturating_add(millis(LONGEST_PAUSE)).saturating_add(clock::TOLERANCE))
+    .bind(now.saturating_add(millis(claim.lease)).saturating_add(clock::TOLERANCE))
     .fetch_all(&mut *c)
     .await?;
     let claimed = all(&rows, message)?;

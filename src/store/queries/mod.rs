@@ -7,6 +7,7 @@
 //! Invariants: each method is one transaction; a transaction that writes a connection's state under a lease locks and checks
 //! that lease first (`leases::check`), so that all of them take their locks in the same order.
 
+mod ahead;
 mod availability;
 mod connections;
 mod held;
@@ -26,8 +27,9 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, LeaseAnswer, LedgerTurn,
-    Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, WakeUps,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store,
+    StoreError, Traffic, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -113,6 +115,10 @@ impl Store for Engine {
         read!(self, c => connections::all(c))
     }
 
+    fn known_connections(&self) -> BoxFuture<'_, Result<Vec<KnownConnection>, StoreError>> {
+        read!(self, c => connections::known(c))
+    }
+
     fn connection<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ConnectionRecord>, StoreError>> {
         read!(self, c => connections::one(c, id))
     }
@@ -150,8 +156,12 @@ impl Store for Engine {
         write_under!(self, lease, c => state::save(c, lease, state))
     }
 
-    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn due_connections(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<DueConnection>, StoreError>> {
         read!(self, c => state::due(c, now, limit))
+    }
+
+    fn is_due<'a>(&'a self, connection: &'a str, now: Millis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        read!(self, c => state::is_due(c, connection, now))
     }
 
     fn acquire_lease<'a>(
@@ -299,6 +309,7 @@ impl Store for Engine {
     fn take_budget<'a>(
         &'a self,
         account: &'a str,
+        traffic: Traffic,
         permits: u32,
         per_minute: u32,
         burst: u32,
@@ -306,8 +317,10 @@ impl Store for Engine {
     ) -> BoxFuture<'a, Result<Duration, StoreError>> {
         write!(self, c => async {
             let bucket = shared::lock_bucket(c, account).await?;
-            let (bucket, wait) = bucket.take(permits, Rate { per_minute, burst }, now);
-            shared::save_bucket(c, account, bucket).await?;
+            let (bucket, wait) = bucket.take(traffic, permits, Rate { per_minute, burst }, now);
+            if wait.is_zero() {
+                shared::save_bucket(c, account, bucket).await?;
+            }
             Ok(wait)
         })
     }
@@ -372,6 +385,18 @@ impl Store for Engine {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ProbeRecord>, StoreError>> {
         read!(self, c => probes::history(c, subject, limit))
+    }
+
+    fn ahead_of_connection<'a>(
+        &'a self,
+        connection: &'a str,
+        now: Millis,
+    ) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>> {
+        read!(self, c => ahead::of_connection(c, connection, now))
+    }
+
+    fn ahead_of_account<'a>(&'a self, account: &'a str, now: Millis) -> BoxFuture<'a, Result<Vec<Ahead>, StoreError>> {
+        read!(self, c => ahead::of_account(c, account, now))
     }
 
     fn wake_ups(&self) -> Box<dyn WakeUps> {

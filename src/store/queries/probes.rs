@@ -21,7 +21,8 @@ async fn upsert(c: &mut Connection, probe: &ProbeRecord) -> Result<ProbeRecord, 
     let row = sqlx::query(
         "INSERT INTO probe_verdict (subject, probe, verdict, since, checked_at, latency_ms, evidence, remedy) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (subject, probe) DO UPDATE SET \
-         since = CASE WHEN probe_verdict.verdict = excluded.verdict THEN probe_verdict.since ELSE excluded.since END, \
+         since = CASE WHEN probe_verdict.verdict = excluded.verdict AND probe_verdict.since <= excluded.since \
+         THEN probe_verdict.since ELSE excluded.since END, \
          verdict = excluded.verdict, checked_at = excluded.checked_at, latency_ms = excluded.latency_ms, \
          evidence = excluded.evidence, remedy = excluded.remedy RETURNING *",
     )

@@ -4,10 +4,12 @@ use passerelle_contract::BoxFuture;
 use sqlx::Row as _;
 
 use super::messages::all;
-use super::{Connection, Engine, Millis, Row, StoreError, messages, narrow, text};
+use super::{Connection, Engine, Millis, Row, StoreError, messages, millis, narrow, text};
+use crate::clock;
 use crate::store::messages::NewMessage;
 use crate::store::products::{
-    MAX_PRODUCT_BOOKINGS, NoticeRow, Notified, ProductBooking, ProductState, ProductStore, WatchedOffer,
+    CLAIMED_FOR, LONGEST_PAUSE, MAX_PRODUCT_BOOKINGS, NoticeRow, Notified, ProductBooking, ProductState, ProductStore,
+    WatchedOffer,
 };
 
 impl ProductStore for Engine {
@@ -61,9 +63,14 @@ impl ProductStore for Engine {
 
     fn offers_to_look_at(&self, now: Millis, limit: u32) -> BoxFuture<'_, Result<Vec<WatchedOffer>, StoreError>> {
         read!(self, c => async {
-            let rows = sqlx::query("SELECT * FROM watched_offer WHERE due_at <= $1 ORDER BY due_at, account, offer_id LIMIT $2")
+            let rows = sqlx::query(
+                "SELECT * FROM watched_offer WHERE due_at <= $1 OR due_at > $3 \
+                 AND (due_at > $4 OR COALESCE(looked_at, active_at) > $3) ORDER BY due_at, account, offer_id LIMIT $2",
+            )
                 .bind(now)
                 .bind(i64::from(limit))
+                .bind(now.saturating_add(millis(CLAIMED_FOR)).saturating_add(clock::TOLERANCE))
+                .bind(now.saturating_add(millis(LONGEST_PAUSE)).saturating_add(clock::TOLERANCE))
                 .fetch_all(c)
                 .await?;
             all(&rows, watched)

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{Connection, StoreError};
+use super::{Connection, Row, StoreError};
 use crate::store::budget::Bucket;
 
 /// A trivial write: proves that the store is there and may be written.
@@ -24,32 +24,46 @@ pub(super) async fn lock_bucket(c: &mut Connection, account: &str) -> Result<Buc
     .bind(account)
     .execute(&mut *c)
     .await?;
-    let row =
-        sqlx::query(concat!("SELECT arrival_us, blocked_us FROM request_budget WHERE account = $1", for_update!()))
-            .bind(account)
-            .fetch_one(c)
-            .await?;
-    Ok(Bucket { arrival_us: row.try_get(0)?, blocked_us: row.try_get(1)? })
+    let row = sqlx::query(concat!("SELECT * FROM request_budget WHERE account = $1", for_update!()))
+        .bind(account)
+        .fetch_one(c)
+        .await?;
+    read_bucket(&row)
 }
 
 /// The account's bucket as it is.
 pub(super) async fn bucket(c: &mut Connection, account: &str) -> Result<Bucket, StoreError> {
-    let row = sqlx::query("SELECT arrival_us, blocked_us FROM request_budget WHERE account = $1")
-        .bind(account)
-        .fetch_optional(c)
-        .await?;
-    match row {
-        Some(row) => Ok(Bucket { arrival_us: row.try_get(0)?, blocked_us: row.try_get(1)? }),
-        None => Ok(Bucket::default()),
-    }
+    let row = sqlx::query("SELECT * FROM request_budget WHERE account = $1").bind(account).fetch_optional(c).await?;
+    row.as_ref().map_or_else(|| Ok(Bucket::default()), read_bucket)
+}
+
+fn read_bucket(row: &Row) -> Result<Bucket, StoreError> {
+    Ok(Bucket {
+        arrival_us: row.try_get("arrival_us")?,
+        shares_us: [
+            row.try_get("bookings_us")?,
+            row.try_get("countermarks_us")?,
+            row.try_get("passes_us")?,
+            row.try_get("probes_us")?,
+        ],
+        blocked_us: row.try_get("blocked_us")?,
+    })
 }
 
 pub(super) async fn save_bucket(c: &mut Connection, account: &str, bucket: Bucket) -> Result<(), StoreError> {
-    sqlx::query("UPDATE request_budget SET arrival_us = $2, blocked_us = $3 WHERE account = $1")
-        .bind(account)
-        .bind(bucket.arrival_us)
-        .bind(bucket.blocked_us)
-        .execute(c)
-        .await?;
+    let [bookings, countermarks, passes, probes] = bucket.shares_us;
+    sqlx::query(
+        "UPDATE request_budget SET arrival_us = $2, blocked_us = $3, bookings_us = $4, countermarks_us = $5, \
+         passes_us = $6, probes_us = $7 WHERE account = $1",
+    )
+    .bind(account)
+    .bind(bucket.arrival_us)
+    .bind(bucket.blocked_us)
+    .bind(bookings)
+    .bind(countermarks)
+    .bind(passes)
+    .bind(probes)
+    .execute(c)
+    .await?;
     Ok(())
 }

@@ -2,12 +2,17 @@
 
 use sqlx::Row as _;
 
-use super::{Connection, ConnectionState, Lease, Millis, StoreError, narrow, text};
+use super::{Connection, ConnectionState, DueConnection, Lease, Millis, Row, StoreError, millis, narrow, text};
+use crate::clock;
+use crate::store::LEASE;
 
 pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<ConnectionState, StoreError> {
     let row =
         sqlx::query("SELECT * FROM connection_state WHERE connection = $1").bind(connection).fetch_optional(c).await?;
-    let Some(row) = row else { return Ok(ConnectionState::default()) };
+    row.as_ref().map_or_else(|| Ok(ConnectionState::default()), of_row)
+}
+
+pub(super) fn of_row(row: &Row) -> Result<ConnectionState, StoreError> {
     Ok(ConnectionState {
         venue_id: row.try_get("venue_id")?,
         postal_code: row.try_get("postal_code")?,
@@ -66,19 +71,53 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
     Ok(())
 }
 
+/// Due at `$1`: its date is past, or further ahead than its period and `$2`, or something waits in its inbox.
+macro_rules! is_due {
+    () => {
+        "(s.due_at <= $1 OR s.due_at > $1 + c.every_seconds * 1000 + $2 \
+         OR EXISTS (SELECT 1 FROM inbound i WHERE i.connection = c.id))"
+    };
+}
+
 /// A few thousand connections are joined in milliseconds; the inbox test is served by `inbound_by_connection`.
-pub(super) async fn due(c: &mut Connection, now: Millis, limit: u32) -> Result<Vec<String>, StoreError> {
-    let ids = sqlx::query_scalar(
-        "SELECT c.id FROM connection c \
+pub(super) async fn due(c: &mut Connection, now: Millis, limit: u32) -> Result<Vec<DueConnection>, StoreError> {
+    let rows = sqlx::query(concat!(
+        "SELECT c.id, c.account, c.revision, s.failures, CASE WHEN s.due_at <= $1 THEN s.due_at ELSE $1 END AS since \
+         FROM connection c \
          JOIN connection_state s ON s.connection = c.id \
          JOIN connection_lease l ON l.connection = c.id \
-         WHERE NOT c.paused AND (l.owner_id IS NULL OR l.until <= $1) \
-         AND (s.due_at <= $1 OR EXISTS (SELECT 1 FROM inbound i WHERE i.connection = c.id)) \
-         ORDER BY s.last_success_at NULLS FIRST, s.due_at, c.id LIMIT $2",
-    )
+         WHERE NOT c.paused AND (l.owner_id IS NULL OR l.until <= $1 OR l.until > $3) AND ",
+        is_due!(),
+        " ORDER BY since, c.id LIMIT $4"
+    ))
     .bind(now)
+    .bind(clock::TOLERANCE)
+    .bind(now.saturating_add(millis(LEASE)).saturating_add(clock::TOLERANCE))
     .bind(i64::from(limit))
     .fetch_all(c)
     .await?;
-    Ok(ids)
+    let due = |row: &Row| {
+        Ok(DueConnection {
+            id: row.try_get("id")?,
+            account: row.try_get("account")?,
+            revision: row.try_get("revision")?,
+            due_at: row.try_get("since")?,
+            failures: narrow(row.try_get("failures")?, "failures")?,
+        })
+    };
+    rows.iter().map(due).collect()
+}
+
+pub(super) async fn is_due(c: &mut Connection, connection: &str, now: Millis) -> Result<bool, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar(concat!(
+        "SELECT s.due_at FROM connection c JOIN connection_state s ON s.connection = c.id \
+         WHERE c.id = $3 AND NOT c.paused AND ",
+        is_due!()
+    ))
+    .bind(now)
+    .bind(clock::TOLERANCE)
+    .bind(connection)
+    .fetch_optional(c)
+    .await?;
+    Ok(found.is_some())
 }

@@ -48,12 +48,17 @@ impl Http {
             max_body_bytes: MAX_DOWNLOAD_BYTES,
             total_timeout: MAX_FETCH_TIME,
             request_timeout: Duration::from_secs(60),
+            concurrency: super::AT_ONCE,
             ..Config::new(base, context)
         };
         let client = Client::new(config).map_err(|error| SettingsError {
             problems: vec![SettingProblem { path: "url".into(), message: error.context }],
         })?;
         Ok(Self { client, url: url.clone() })
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.client.host()
     }
 
     pub(crate) const fn signs_in(&self) -> bool {

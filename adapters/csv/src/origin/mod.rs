@@ -32,6 +32,9 @@ pub(crate) enum Found {
     Same(Cursor),
 }
 
+/// Files fetched from one server at once, over all connections.
+pub(crate) const AT_ONCE: u32 = 4;
+
 /// The place of one connection's files.
 pub(crate) enum Origin {
     Local(local::Local),
@@ -41,6 +44,16 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// The server that it is fetched from, if it is.
+    pub(crate) fn host(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::Http(http) => Some(http.host()),
+            #[cfg(feature = "sftp")]
+            Self::Sftp(sftp) => Some(sftp.server()),
+        }
+    }
+
     /// Prepares the place and reads its secrets. Opens no connection.
     pub(crate) fn new(plan: &Plan, context: &Context) -> Result<Self, SettingsError> {
         match &plan.place {

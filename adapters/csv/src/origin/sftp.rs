@@ -103,6 +103,10 @@ impl Sftp {
         })
     }
 
+    pub(crate) fn server(&self) -> String {
+        format!("sftp://{}:{}", self.host, self.port)
+    }
+
     pub(crate) async fn fetch(&self, pick: &Pick, from: Option<&Cursor>) -> Result<Found, AdapterError> {
         let operation = self.operation("fetch");
         within(MAX_FETCH_TIME, &operation, self.fetch_now(pick, from, &operation)).await

@@ -18,6 +18,7 @@ mod decode;
 mod error;
 mod lane;
 mod retry;
+mod tls;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -203,8 +204,7 @@ pub struct Client {
     config: Config,
     inner: reqwest::Client,
     /// For effects: each on a connection of its own, since a kept one that the vendor closes meanwhile would leave the
-    /// outcome unknown. Made at the first of them: it reads the machine's root certificates again, and most vendors are
-    /// only read.
+    /// outcome unknown. Made at the first of them, since most vendors are only read.
     fresh: Arc<OnceLock<reqwest::Client>>,
 }
 
@@ -220,6 +220,12 @@ impl Client {
         address::check(&config.base, &config, "read the settings")?;
         let inner = prepare(&config, config.connect_timeout, reqwest::Client::builder())?;
         Ok(Self { config, inner, fresh: Arc::default() })
+    }
+
+    /// The vendor's host with scheme and port, as [`Lane`]s count it.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.config.base.origin().ascii_serialization()
     }
 
     /// How this client talks.
@@ -353,22 +359,23 @@ fn prepare(
     connect_timeout: Duration,
     builder: reqwest::ClientBuilder,
 ) -> Result<reqwest::Client, AdapterError> {
+    let no_tls = || {
+        AdapterError::new(
+            Class::Unsupported,
+            "NoTls",
+            "prepare HTTPS",
+            "no HTTPS client can be made on this machine; install its root certificates (ca-certificates)",
+        )
+    };
     builder
+        .tls_backend_preconfigured(tls::shared().map_err(|error| no_tls().caused_by(error))?)
         .user_agent(concat!("passerelle/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(connect_timeout)
         .dns_resolver(address::GuardedResolver::new(config))
         .build()
-        .map_err(|error| {
-            AdapterError::new(
-                Class::Unsupported,
-                "NoTls",
-                "prepare HTTPS",
-                "no HTTPS client can be made on this machine; install its root certificates (ca-certificates)",
-            )
-            .caused_by(error.without_url())
-        })
+        .map_err(|error| no_tls().caused_by(error.without_url()))
 }
 
 /// The value of `Authorization` for a token.

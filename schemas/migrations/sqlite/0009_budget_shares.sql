@@ -1,0 +1,5 @@
+-- Each kind of traffic has a share of its account's budget: when that will be full again, in microseconds since 1970.
+ALTER TABLE request_budget ADD COLUMN bookings_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request_budget ADD COLUMN countermarks_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request_budget ADD COLUMN passes_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request_budget ADD COLUMN probes_us INTEGER NOT NULL DEFAULT 0;
