@@ -156,9 +156,9 @@ impl Billetweb {
             NotAnswered::NotSent(error) => Trouble::Nothing(error),
             NotAnswered::Unknown(error) => Trouble::Doubt(error),
         })?;
-        // It stands in front of the vendor, which never saw the call.
+        // It stands in front of the vendor, which most likely never saw the call: looked up all the same.
         if is_challenge(&answer) {
-            return Err(Trouble::Nothing(challenged(&answer, operation)));
+            return Err(Trouble::Doubt(challenged(&answer, operation)));
         }
         let body = lenient::text(&answer.body).unwrap_or_default();
         match (answer.status, wire::said(body)) {
@@ -168,8 +168,7 @@ impl Billetweb {
             }
             (200..=299, Some(Said::List | Said::Other)) => Ok(Reply::Json(body.to_owned())),
             (200..=299, None) => Err(Trouble::Doubt(malformed(&answer, operation))),
-            // Turned away before anybody looked at it: wrong key, wrong address, wrong form, too many.
-            (400 | 401 | 403 | 404 | 405 | 415 | 422 | 429, _) => Err(Trouble::Nothing(answer.refused())),
+            // Even where it says that nobody looked at it: something on the way can say so after the vendor has acted.
             _ => Err(Trouble::Doubt(answer.refused())),
         }
     }

@@ -1,7 +1,8 @@
 //! Calls to one cinema's server, and the one table of what its answers mean.
 //!
-//! Invariant: a call is signed in and, when the server has dropped the token, made once more with a new one: a 401 was not
-//! processed. Nothing else that may have sold is made twice.
+//! Invariant: a call is signed in and, when the server has dropped the token, made once more with a new one: a 401 of its own was
+//! not processed. Nothing else that may have sold is made twice, and a status without the server's own words is a doubt: something
+//! on the way can say it after the server has acted.
 
 use std::time::Duration;
 
@@ -39,6 +40,15 @@ pub(crate) struct Boost {
     http: Client,
     settings: Checked,
     session: Session,
+}
+
+/// What hangs on a call that is not a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stake {
+    /// Nothing is sold or freed by it: any 401 is answered with a new token.
+    None,
+    /// It sells or frees: only a 401 in the server's own words says that it was not processed.
+    Seats,
 }
 
 /// What an effect came to, when it was not answered with success.
@@ -107,6 +117,7 @@ impl Boost {
         url: Url,
         body: &Value,
         (deadline, wait_longer): (Deadline, Duration),
+        stake: Stake,
         again: impl AsyncFnOnce() -> Result<(), AdapterError>,
     ) -> Result<Answer, Trouble> {
         let mut failed: Option<Secret> = None;
@@ -126,6 +137,9 @@ impl Boost {
                 Err(NotAnswered::Unknown(error)) => return Err(Trouble::Doubt(error)),
             };
             match answer.status {
+                401 if stake == Stake::Seats && !says_token(&answer) => {
+                    return Err(Trouble::Doubt(refused(&answer, operation)));
+                }
                 401 if failed.is_some() => return Err(Trouble::Nothing(token_refused(operation))),
                 401 => failed = Some(token),
                 200..=299 => return Ok(answer),
@@ -246,6 +260,14 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(answer: &'a Answer, operation: &str) 
 pub(crate) fn message(answer: &Answer) -> Option<String> {
     let refused: Refused<'_> = serde_json::from_str(lenient::text(&answer.body)?).ok()?;
     Some(refused.message.trimmed()?.chars().take(LONGEST_TEXT).collect())
+}
+
+/// Is a 401 the server's own: JSON with a message about its token, such as `Invalid JWT Token`?
+fn says_token(answer: &Answer) -> bool {
+    message(answer).is_some_and(|message| {
+        let lower = message.to_ascii_lowercase();
+        lower.contains("jwt") || lower.contains("token")
+    })
 }
 
 /// Any status that is no success.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::in_hand::InHand;
 use crate::settings::Checked;
 use crate::statics::Statics;
 
@@ -36,12 +37,14 @@ pub(crate) struct Cds {
     settings: Checked,
     /// What rarely changes, as last read.
     pub(crate) statics: Statics,
+    /// Seats that are being sold.
+    pub(crate) in_hand: InHand,
 }
 
 impl Cds {
     pub(crate) fn new(settings: Checked) -> Result<Self, AdapterError> {
         let http = Client::new(settings.http.clone())?;
-        Ok(Self { http, settings, statics: Statics::default() })
+        Ok(Self { http, settings, statics: Statics::default(), in_hand: InHand::default() })
     }
 
     pub(crate) const fn settings(&self) -> &Checked {

@@ -235,8 +235,7 @@ impl Ems {
         })?;
         match answer.status {
             200..=299 => lenient::text(&answer.body).and_then(wire::reply).ok_or_else(|| Trouble::Doubt(odd(call))),
-            // Turned away before anybody looked at it: wrong signature, wrong address, wrong form, too many.
-            400 | 401 | 403 | 404 | 405 | 415 | 422 | 429 => Err(Trouble::Nothing(told(answer.refused()))),
+            // Even where it says that nobody looked at it: something on the way can say so after the vendor has acted.
             _ => Err(Trouble::Doubt(told(answer.refused()))),
         }
     }
