@@ -3,6 +3,7 @@
 //! ```text
 //! desk      a beneficiary's message → intent → vendor → answer, within pass Culture's time
 //! cancel    tickets named by barcode → vendor → answer
+//! doubt     which tickets are void → the vendor is asked before a person is
 //! settle    what was left open → a truth: held, void, or in front of a person
 //! machine   what may happen to a booking and what follows: pure
 //! keeper    one booking's row, moved by compare-and-swap
@@ -16,6 +17,7 @@
 
 mod cancel;
 mod desk;
+mod doubt;
 mod keeper;
 pub mod machine;
 mod order;

@@ -8,13 +8,14 @@ mod house;
 mod message_urls;
 mod receivers;
 pub mod schedule;
+mod sessions;
 pub mod settling;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use passerelle_contract::{Adapter, Context, Sector};
+use passerelle_contract::{Adapter, Context, Sector, SessionKeeper};
 
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
@@ -31,6 +32,7 @@ const SHOWS: &str = "shows";
 pub use house::{desk, reconciler};
 pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
 pub use receivers::Receiver;
+pub use sessions::StoredSessions;
 
 /// The gateway of one process.
 #[derive(Debug)]
@@ -258,11 +260,15 @@ impl Gateway {
     }
 }
 
-/// Builds a connection's adapter.
+/// Builds a connection's adapter. `sessions` keeps what it shares with other processes; an adapter that is only looked at needs
+/// none.
 ///
 /// # Errors
 /// Every problem of its settings, secrets that cannot be read included.
-pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
+pub fn adapter(
+    connection: &ConnectionRecord,
+    sessions: Option<Arc<dyn SessionKeeper>>,
+) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
     let Some(descriptor) = registry::find(&connection.adapter) else {
         let known: Vec<&str> = registry::ADAPTERS.iter().map(|adapter| adapter.id).collect();
         return Err(vec![Problem::new(
@@ -274,6 +280,7 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
         connection: connection.id.clone(),
         allow_private_addresses: connection.allow_private_addresses,
         base_dir: connection.base_dir.clone().into(),
+        sessions,
     };
     (descriptor.connect)(&connection.settings, context).map_err(|error| {
         error
@@ -287,7 +294,7 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
 }
 
 fn settings_problems(connection: &ConnectionRecord) -> Vec<Problem> {
-    adapter(connection).err().unwrap_or_default()
+    adapter(connection, None).err().unwrap_or_default()
 }
 
 /// How a connection is, in one word.

@@ -22,6 +22,7 @@ mod owner;
 mod postgres;
 pub mod products;
 mod records;
+pub mod sessions;
 mod sqlite;
 mod turns;
 
@@ -44,6 +45,7 @@ pub use records::{
     Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
     QuarantineRow,
 };
+pub use sessions::SessionStore;
 pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -70,6 +72,7 @@ pub trait Store:
     + MessageStore
     + ProductStore
     + CountermarkStore
+    + SessionStore
     + Send
     + Sync
     + std::fmt::Debug

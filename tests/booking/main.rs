@@ -6,6 +6,7 @@
 
 mod barcodes;
 mod faults;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod telling;
@@ -24,7 +25,7 @@ use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store};
 use passerelle_contract::{CancelUnit, Cents, Holder, Order, Quantity, Refusal};
 use support::{NOW, leased, on_sqlite};
-use theatre::{Finding, Held, Listing, Selling, TestHouse, Theatre, Voiding};
+use theatre::{Finding, Listing, Selling, TestHouse, Theatre, Voiding};
 use tokio::time::Instant;
 
 pub(crate) const STOCK: i64 = 9_001;
@@ -85,18 +86,7 @@ impl Stage {
     }
 
     pub(crate) fn listed(&self, request: &BookingRequest, answer: &BookingAnswer) {
-        let BookingAnswer::Sold { tickets, .. } = answer else { return };
-        let mut held = self.listing.held.lock().unwrap();
-        let id = i64::try_from(held.len()).unwrap() + 1;
-        held.push(Held {
-            id,
-            stock: request.stock_id,
-            email: request.holder.email.clone(),
-            created: jiff::Timestamp::from_microsecond(request.created_at_micros).unwrap().to_string(),
-            quantity: request.quantity,
-            barcodes: tickets.iter().map(|ticket| ticket.barcode.clone()).collect(),
-            cancelled: false,
-        });
+        self.listing.hears(request, answer);
     }
 
     /// The beneficiary cancels: pass Culture asks, and believes a success.
@@ -126,8 +116,7 @@ impl Stage {
 
     /// Seats that pass Culture believes to be sold.
     pub(crate) fn believed(&self) -> usize {
-        let held = self.listing.held.lock().unwrap();
-        held.iter().filter(|held| !held.cancelled).map(|held| held.quantity as usize).sum()
+        self.listing.believed()
     }
 
     /// All faults are over.

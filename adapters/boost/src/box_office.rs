@@ -245,15 +245,15 @@ impl Boost {
         let body = basket(price, order.quantity, Some(&trace.preparation));
         let url = self.at("api/sale/complete");
         let again = async || journal.about_to_sell(&written).await;
-        let answer =
-            self.act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER), Stake::Seats, again).await.map_err(
-                |trouble| match trouble {
-                    Trouble::Nothing(error) => End::Nothing(error),
-                    Trouble::Doubt(error) => End::Unknown(error),
-                    Trouble::Said(said) if is_known_no(&said) => said_no(said, order.quantity),
-                    Trouble::Said(said) => End::Unknown(said.error),
-                },
-            )?;
+        let answer = self
+            .act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER), Stake::Seats, again)
+            .await
+            .map_err(|trouble| match trouble {
+                Trouble::Nothing(error) => End::Nothing(error),
+                Trouble::Doubt(error) => End::Unknown(error),
+                Trouble::Said(said) if is_known_no(&said) => said_no(said, order.quantity),
+                Trouble::Said(said) => End::Unknown(said.error),
+            })?;
         sale_of(order, &answer, trace.left).map_err(End::Unknown)
     }
 

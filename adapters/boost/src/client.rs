@@ -4,22 +4,25 @@
 //! not processed. Nothing else that may have sold is made twice, and a status without the server's own words is a doubt: something
 //! on the way can say it after the server has acted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{AdapterError, Class, Deadline};
+use passerelle_contract::{AdapterError, Class, Deadline, SessionKeeper};
 use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb, excerpt};
 use passerelle_kit::lenient;
 use passerelle_kit::secret::Secret;
+use passerelle_kit::session::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::session::Session;
 use crate::settings::Checked;
 use crate::wire::{Refused, SignedIn};
 
 /// Bytes of an answer that a probe reads.
 const PROBE_BYTES: u64 = 64 * 1024;
+/// A token lives a day and is renewed five minutes early. A server lets one device of an account be signed in.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600 - 300);
 /// Longest text of the vendor's that goes into a message, in characters.
 const LONGEST_TEXT: usize = 200;
 
@@ -69,9 +72,12 @@ pub(crate) struct Said {
 }
 
 impl Boost {
-    pub(crate) fn new(settings: Checked) -> Result<Self, AdapterError> {
+    pub(crate) fn new(settings: Checked, sessions: Option<Arc<dyn SessionKeeper>>) -> Result<Self, AdapterError> {
         let http = Client::new(settings.http.clone())?;
-        Ok(Self { http, settings, session: Session::default() })
+        // Another server, user or password is another session.
+        let account = ["boost", settings.http.base.as_str(), &settings.username];
+        let session = Session::new(&account, &settings.password, TOKEN_LIFE, sessions);
+        Ok(Self { http, settings, session })
     }
 
     pub(crate) const fn settings(&self) -> &Checked {

@@ -15,6 +15,7 @@ mod fact;
 mod notice;
 mod probe;
 mod screening;
+mod session;
 mod source;
 mod value;
 
@@ -31,6 +32,7 @@ pub use fact::{DataError, DataProblem, Note, NoteKind, Position, Row, Severity, 
 pub use notice::{Delivery, Issue, Message, NoticeSink, NoticeTerms};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
 pub use screening::{Film, Format, Places, Poster, Screening, Showtime, Starts, Tariff, WallClock};
+pub use session::{SessionKeeper, SessionLock};
 pub use source::{
     Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
     Source,

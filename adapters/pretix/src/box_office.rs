@@ -224,9 +224,7 @@ impl Pretix {
         match (answer.status, client::json::<Value>(answer)) {
             (400, Some(Value::Object(why))) => Err(self.said_no(&why, answer, order, key, deadline).await),
             (400, Some(Value::Array(_))) => Err(NotSold::Nothing(refused(answer))),
-            (status, _) if turned_away(status) && client::says_why(answer) => {
-                Err(NotSold::Nothing(answer.refused()))
-            }
+            (status, _) if turned_away(status) && client::says_why(answer) => Err(NotSold::Nothing(answer.refused())),
             _ => Err(NotSold::unknown(answer.refused())),
         }
     }

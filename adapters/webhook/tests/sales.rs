@@ -220,9 +220,7 @@ async fn a_bare_no_is_asked_once_more_and_then_in_doubt_and_who_is_not_reached_h
     ] {
         let before = simulator.log().len();
         simulator.faults().next("/bookings", 2, fault.clone());
-        let BookOutcome::Unknown(suspicion) = book(adapter.as_ref(), &open(1), TIME).await else {
-            panic!("{fault:?}")
-        };
+        let BookOutcome::Unknown(suspicion) = book(adapter.as_ref(), &open(1), TIME).await else { panic!("{fault:?}") };
         assert_eq!((suspicion.error.class, simulator.log().len() - before), (class, 2), "{fault:?}");
         // Said once by something on the way, it costs nobody a seat.
         simulator.faults().next("/bookings", 1, Fault::AfterEffect(Box::new(fault.clone())));
