@@ -126,7 +126,7 @@ impl Billetweb {
         let body = lenient::text(&answer.body).unwrap_or_default();
         match (answer.status, wire::said(body)) {
             (200..=299, Some(Said::List)) => Ok((body.to_owned(), answer.saw())),
-            (200..=299, Some(Said::No(no))) => Err(self.no(&no, operation)),
+            (200..=299, Some(Said::No(no))) => Err(self.no(&told(&answer, no), operation)),
             (200..=299, _) => Err(malformed(&answer, operation)),
             _ => Err(answer.refused()),
         }
@@ -163,7 +163,7 @@ impl Billetweb {
         let body = lenient::text(&answer.body).unwrap_or_default();
         match (answer.status, wire::said(body)) {
             (200..=299, Some(Said::No(no))) => {
-                let error = self.no(&no, operation);
+                let error = self.no(&told(&answer, no), operation);
                 if is_turned_away(error.class) { Err(Trouble::Nothing(error)) } else { Ok(Reply::No(error)) }
             }
             (200..=299, Some(Said::List | Said::Other)) => Ok(Reply::Json(body.to_owned())),
@@ -211,6 +211,11 @@ impl Billetweb {
         let clean = words.replace(self.settings.key.expose(), "***");
         clean.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_TEXT).collect()
     }
+}
+
+/// A no as it may be told.
+fn told(answer: &Answer, no: No) -> No {
+    No { code: answer.told(&no.code), description: answer.told(&no.description) }
 }
 
 /// Is this a no that was said before anybody looked at what was asked?

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Deadline, SessionKeeper};
-use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb};
 use passerelle_kit::lenient;
 use passerelle_kit::secret::Secret;
 use passerelle_kit::session::Session;
@@ -188,7 +188,7 @@ impl Boost {
                     Class::Auth,
                     "SignInRefused",
                     OPERATION,
-                    format!("{}: “{}”; check username and password", answer.saw(), self.redacted(&said)),
+                    format!("{}: “{}”; check username and password", answer.saw(), said),
                 ),
                 _ => answer.refused(),
             });
@@ -205,11 +205,6 @@ impl Boost {
                 Err(AdapterError::new(Class::VendorFault, "MalformedBody", OPERATION, why))
             }
         }
-    }
-
-    /// The vendor's words, should they repeat what they were told.
-    fn redacted(&self, text: &str) -> String {
-        text.replace(self.settings.password.expose(), "***").replace(&self.settings.username, "***")
     }
 
     /// Does anybody answer? Not signed in.
@@ -265,7 +260,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(answer: &'a Answer, operation: &str) 
 /// The text of an error that is JSON with a message.
 pub(crate) fn message(answer: &Answer) -> Option<String> {
     let refused: Refused<'_> = serde_json::from_str(lenient::text(&answer.body)?).ok()?;
-    Some(refused.message.trimmed()?.chars().take(LONGEST_TEXT).collect())
+    Some(answer.told(refused.message.trimmed()?).chars().take(LONGEST_TEXT).collect())
 }
 
 /// Is a 401 the server's own: JSON with a message about its token, such as `Invalid JWT Token`?
@@ -291,7 +286,7 @@ pub(crate) fn refused(answer: &Answer, operation: &str) -> AdapterError {
 
 /// A success that cannot be read: a web page, something cut off.
 pub(crate) fn malformed(answer: &Answer, operation: &str) -> AdapterError {
-    let context = format!("{} with something else than was promised: {}", answer.saw(), excerpt(&answer.body));
+    let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
     AdapterError::new(Class::VendorFault, "MalformedBody", operation, context)
 }
 

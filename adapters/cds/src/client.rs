@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Deadline};
-use passerelle_kit::http::{Act, Answer, Client, Get, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::http::{Act, Answer, Client, Get, NotAnswered, RetryBudget, Verb};
 use passerelle_kit::lenient;
 use serde::Deserialize;
 use serde_json::Value;
@@ -84,8 +84,7 @@ impl Cds {
 
     /// A success that cannot be read: a web page, something cut off.
     pub(crate) fn malformed(&self, answer: &Answer) -> AdapterError {
-        let beginning = excerpt(&answer.body).replace(self.settings.api_token.expose(), "***");
-        let context = format!("{} with something else than was promised: {beginning}", answer.saw());
+        let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
         AdapterError::new(Class::VendorFault, "MalformedBody", "read an answer", context)
     }
 

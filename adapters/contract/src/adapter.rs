@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     AdapterError, BoxOffice, Issue, NoticeSink, Probe, PushIntake, Screening, SessionKeeper, Source, StockLine,
+    Unspoken,
 };
 
 /// A future that can live in a trait object.
@@ -129,6 +130,8 @@ pub struct Context {
     pub base_dir: std::path::PathBuf,
     /// Keeps sessions for all processes of the gateway. None where nothing is sold: then a session is this adapter's alone.
     pub sessions: Option<Arc<dyn SessionKeeper>>,
+    /// The secrets of its settings, as they are read: whoever tells a vendor's words hides them.
+    pub unspoken: Unspoken,
 }
 
 /// Everything that is wrong with a connection's settings, at once.

@@ -17,6 +17,7 @@ mod probe;
 mod screening;
 mod session;
 mod source;
+mod unspoken;
 mod value;
 
 pub use adapter::{
@@ -37,4 +38,5 @@ pub use source::{
     Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
     Source,
 };
+pub use unspoken::Unspoken;
 pub use value::{Cents, Ean, EanError, Quantity, Terms};
