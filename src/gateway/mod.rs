@@ -113,6 +113,7 @@ impl Gateway {
             return Err(OpenError::Configuration(problems));
         }
         self.check_one_source_per_venue(connections).await?;
+        self.check_adapters_stay(connections).await?;
         let mut applied = Vec::with_capacity(connections.len());
         for connection in connections {
             let what = self.store.apply_connection(connection, (self.now)()).await?;
@@ -123,6 +124,30 @@ impl Gateway {
             applied.push((connection.id.clone(), what));
         }
         Ok(applied)
+    }
+
+    /// Tickets can be voided, and lost sales found, by the adapter that sold them alone: under the same id another one would leave
+    /// their seats to nobody.
+    async fn check_adapters_stay(&self, connections: &[ConnectionRecord]) -> Result<(), OpenError> {
+        let mut problems = Vec::new();
+        for connection in connections {
+            let Some(known) = self.store.connection(&connection.id).await? else { continue };
+            if known.adapter == connection.adapter {
+                continue;
+            }
+            let open = self.store.bookings_of_its_adapter(&connection.id).await?;
+            if open > 0 {
+                problems.push(Problem::new(
+                    format!("connection.{}.adapter", connection.id),
+                    format!(
+                        "LiveTickets: {open} booking(s) were sold through `{}` and only it can void them; keep `adapter = \"{}\"` \
+                         until they are over (`passerelle bookings list --connection {}`), and declare `{}` under another id",
+                        known.adapter, known.adapter, connection.id, connection.adapter
+                    ),
+                ));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
     }
 
     /// Two sources of one venue's stock, or of its shows, would overwrite each other at random.
@@ -281,6 +306,7 @@ pub fn adapter(
         allow_private_addresses: connection.allow_private_addresses,
         base_dir: connection.base_dir.clone().into(),
         sessions,
+        ..Context::default()
     };
     (descriptor.connect)(&connection.settings, context).map_err(|error| {
         error
