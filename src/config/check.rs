@@ -309,7 +309,9 @@ mod tests {
         std::fs::write(folder.path().join("empty"), " \n").expect("written");
         std::fs::write(folder.path().join("good"), "k\n").expect("written");
         let told = |key: &str| {
-            let account = format!("[passculture]\napi_key = {{ env = \"K\" }}\nhmac_key = {key}\n");
+            let account = format!(
+                "[passculture]\nbase_url = \"https://backend.example\"\napi_key = {{ env = \"K\" }}\nhmac_key = {key}\n"
+            );
             let written = super::super::parse(&account, "passerelle.toml").expect("parses");
             let found = check(written, folder.path()).err().unwrap_or_default();
             found.iter().map(ToString::to_string).collect::<Vec<_>>()
