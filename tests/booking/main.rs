@@ -429,6 +429,65 @@ fn what_nobody_can_tell_goes_to_a_person_with_film_and_show() {
     });
 }
 
+/// Books two, cancels while voiding goes wrong like this, and settles once all is well again.
+async fn cancelled_in_doubt(place: &support::Place, finds: bool, voiding: Voiding) -> (Stage, StoredBooking) {
+    let stage = Stage::new(place, CancelUnit::Ticket, finds).await;
+    let barcodes = sold(&stage.book(&request(1, 2)).await);
+    *stage.theatre.voiding.lock().unwrap() = voiding;
+    assert_eq!(stage.cancel(&barcodes).await, CancellationAnswer::Failed);
+    stage.mend();
+    stage.settle().await;
+    let booking = stage.only().await;
+    (stage, booking)
+}
+
+#[test]
+fn a_cancellation_in_doubt_is_asked_of_the_vendor_before_a_person_is() {
+    on_sqlite(async |place| {
+        // The vendor did nothing, and can be asked: all is as it was.
+        let (stage, booking) = cancelled_in_doubt(&place, true, Voiding::Unheard).await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Booked, false), "{booking:#?}");
+        assert_eq!((stage.theatre.held(), booking.row.reason.clone()), (2, None));
+        assert!(booking.tickets.iter().all(|ticket| ticket.state.name() == "live"), "{booking:#?}");
+    });
+    on_sqlite(async |place| {
+        // It did void them: pass Culture still counts what is void, and a person hears what to do.
+        let (_, booking) = cancelled_in_doubt(&place, true, Voiding::VoidsUnheard).await;
+        assert_eq!((booking.row.needs_human, booking.row.reason_code()), (true, Some("VoidButBooked")), "{booking:#?}");
+        let what = passerelle::booking::to_do(&booking.row).unwrap();
+        assert!(what.contains("pass Culture portal") && what.contains(&booking.row.reference), "{what}");
+    });
+    on_sqlite(async |place| {
+        // Nobody can tell: the doubt stays in front of a person.
+        let (_, booking) = cancelled_in_doubt(&place, false, Voiding::Unheard).await;
+        assert!(booking.row.needs_human, "{booking:#?}");
+    });
+}
+
+#[test]
+fn a_cancellation_that_provably_did_nothing_leaves_no_doubt() {
+    on_sqlite(async |place| {
+        let (stage, booking) = cancelled_in_doubt(&place, false, Voiding::FailsBefore).await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Booked, false), "{booking:#?}");
+        assert_eq!((stage.theatre.held(), booking.row.reason), (2, None));
+    });
+}
+
+#[test]
+fn a_lost_sale_on_the_list_leaves_it_once_the_vendor_can_tell_that_there_was_none() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, CancelUnit::Ticket, false).await;
+        *stage.theatre.selling.lock().unwrap() = Selling::Unheard;
+        assert_eq!(stage.book(&request(1, 1)).await, BookingAnswer::Failed);
+        stage.settle().await;
+        assert!(stage.only().await.row.needs_human);
+        *stage.theatre.finding.lock().unwrap() = Finding::Tells;
+        stage.settle().await;
+        let booking = stage.only().await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Refused, false), "{booking:#?}");
+    });
+}
+
 #[test]
 fn too_much_for_one_vendor_leaves_room_for_nobody_to_wait() {
     on_sqlite(async |place| {
