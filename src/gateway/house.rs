@@ -84,7 +84,7 @@ impl Gateway {
     /// Keeps sessions at vendors for all processes with this store.
     #[must_use]
     pub fn sessions(&self) -> Arc<dyn SessionKeeper> {
-        StoredSessions::new(Arc::clone(&self.store), self.now)
+        StoredSessions::keeper(Arc::clone(&self.store), self.now)
     }
 
     /// Forgets a connection's adapter: its next use reads its secrets again.

@@ -19,7 +19,7 @@ pub struct StoredSessions {
 impl StoredSessions {
     /// A keeper over a store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, now: fn() -> Millis) -> Arc<dyn SessionKeeper> {
+    pub fn keeper(store: Arc<dyn Store>, now: fn() -> Millis) -> Arc<dyn SessionKeeper> {
         Arc::new(Self { store, now })
     }
 }

@@ -43,7 +43,7 @@ async fn two_gateways_share_the_one_session_of_an_account(place: Place) {
         let context = Context {
             allow_private_addresses: true,
             base_dir: folder.path().to_owned(),
-            sessions: Some(StoredSessions::new(Arc::clone(&store), passerelle::clock::now)),
+            sessions: Some(StoredSessions::keeper(Arc::clone(&store), passerelle::clock::now)),
             ..Context::default()
         };
         let adapter = (passerelle_boost::DESCRIPTOR.connect)(&settings, context).unwrap();

@@ -191,8 +191,7 @@ impl Boost {
                 Verb::Post,
                 self.at("api/sale/complete"),
                 &body,
-                (deadline, Duration::ZERO),
-                Stake::None,
+                (deadline, Duration::ZERO, Stake::None),
                 async || Ok(()),
             )
             .await
@@ -246,7 +245,7 @@ impl Boost {
         let url = self.at("api/sale/complete");
         let again = async || journal.about_to_sell(&written).await;
         let answer = self
-            .act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER), Stake::Seats, again)
+            .act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER, Stake::Seats), again)
             .await
             .map_err(|trouble| match trouble {
                 Trouble::Nothing(error) => End::Nothing(error),
@@ -293,8 +292,8 @@ impl Boost {
         const OPERATION: &str = "cancel the sale";
         let body = json!({ "sales": [{ "code": code, "refundType": REFUND }] });
         let url = self.at("api/sale/orderCancel");
-        let patience = (deadline, Duration::ZERO);
-        match self.act(OPERATION, Verb::Put, url, &body, patience, Stake::Seats, async || Ok(())).await {
+        let patience = (deadline, Duration::ZERO, Stake::Seats);
+        match self.act(OPERATION, Verb::Put, url, &body, patience, async || Ok(())).await {
             Ok(answer) => cancelled(&answer, OPERATION),
             Err(Trouble::Nothing(error)) => CancelOutcome::NotAttempted(error),
             Err(Trouble::Doubt(error)) => CancelOutcome::Unknown(error),

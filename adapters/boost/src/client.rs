@@ -122,8 +122,7 @@ impl Boost {
         verb: Verb,
         url: Url,
         body: &Value,
-        (deadline, wait_longer): (Deadline, Duration),
-        stake: Stake,
+        (deadline, wait_longer, stake): (Deadline, Duration, Stake),
         again: impl AsyncFnOnce() -> Result<(), AdapterError>,
     ) -> Result<Answer, Trouble> {
         let mut failed: Option<Secret> = None;
