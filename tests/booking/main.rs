@@ -2,7 +2,7 @@
 //!
 //! Nothing is random: cases are enumerated, and races are run often.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod barcodes;
 mod faults;
