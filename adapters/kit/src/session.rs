@@ -134,7 +134,7 @@ impl Session {
             Err(error) => return Err(self.give_back(keeper, &lock, None, error).await),
         };
         if let Some(token) = self.good(&known, failed) {
-            keeper.unlock(&lock, None).await?;
+            let _runs_out = keeper.unlock(&lock, None).await;
             return Ok(token);
         }
         let (next, got) = attempt(&known, sign_in).await;
@@ -142,8 +142,8 @@ impl Session {
         let sealed = self.key().await.and_then(|key| key.seal(&self.account, &known));
         match got {
             Ok(token) => {
-                // Without it being kept the next process signs in again: no worse than no keeper at all.
-                keeper.unlock(&lock, sealed.as_deref()).await?;
+                // The token is good whether it is kept or not; without that the next process signs in again.
+                let _kept = keeper.unlock(&lock, sealed.as_deref()).await;
                 Ok(token)
             }
             Err(error) => Err(self.give_back(keeper, &lock, sealed.as_deref(), error).await),
