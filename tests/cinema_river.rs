@@ -55,6 +55,31 @@ fn a_booking_becomes_a_real_seat_and_a_cancellation_frees_it() {
 }
 
 #[test]
+fn an_adapter_is_not_changed_under_an_id_whose_tickets_are_live() {
+    let cinema = Cinema::new(Which::Boost);
+    let _server = cinema.open();
+    let [open, ..] = cinema.shows();
+    let booked = cinema.book(0, cinema.stock(open), 2).unwrap();
+    let before = std::fs::read_to_string(cinema.path("passerelle.toml")).unwrap();
+    let head = before.split_once("adapter = ").unwrap().0;
+    let changed = format!(
+        "{head}adapter = \"webhook\"\nvenue = 535\n[connection.settings]\nmode = \"pull\"\napi_token = {{ file = \"secret\" }}\n\
+         duo = true\n"
+    );
+    std::fs::write(cinema.path("passerelle.toml"), &changed).unwrap();
+    for command in [&["apply"][..], &["sync", CONNECTION], &["serve"]] {
+        let (code, _, stderr) = cinema.ran(command);
+        assert_eq!(code, 78, "{command:?}: {stderr}");
+        assert!(stderr.contains("LiveTickets") && stderr.contains("another id"), "{command:?}: {stderr}");
+    }
+    // Its seats are still freed by the adapter that sold them; then nothing is in the way.
+    cinema.block_on(cinema.sandbox.cancel_and_wait(booked.id)).unwrap();
+    assert_eq!(cinema.vendor.seats_sold(), 0);
+    let (code, _, stderr) = cinema.ran(&["apply"]);
+    assert!(code != 78 && !stderr.contains("LiveTickets"), "{code}: {stderr}");
+}
+
+#[test]
 fn an_unsigned_hint_brings_a_pass_and_nothing_else() {
     let cinema = Cinema::new(Which::Pretix);
     let server = cinema.open();

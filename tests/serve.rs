@@ -191,9 +191,14 @@ fn the_description_names_every_route() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.replace("{venue}", "1").replace("{id}", "none");
         for method in methods.as_object().unwrap().keys() {
+            let answers = &methods[method]["responses"];
             let method = method.to_uppercase().parse().unwrap();
             let (status, body) = shop.block_on(server.send(method, &path, None, None));
             assert_ne!(status, 405, "{path}");
+            assert!(
+                answers.get(status.to_string()).is_some(),
+                "{path} answers {status}, which is not described: {answers}"
+            );
             assert!(!(status == 404 && body.contains("nothing at this address")), "{path} is described and not served");
         }
     }

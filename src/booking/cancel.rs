@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{Adapter, CancelOutcome, CancelUnit, Deadline, Quantity, Ticket};
+use passerelle_contract::{Adapter, AdapterError, CancelOutcome, CancelUnit, Deadline, Quantity, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -31,8 +31,45 @@ pub(super) enum Voided {
     All,
     /// The vendor keeps one for good: why.
     Kept(String),
+    /// Provably none was touched, and not all are void: why.
+    Nothing(String),
     /// Not all are void, or nobody knows: why.
     Doubt(String),
+}
+
+/// What was seen of the tickets that were to be voided.
+#[derive(Default)]
+struct Seen {
+    some_void: bool,
+    kept: Option<String>,
+    doubt: Option<String>,
+    untouched: Option<String>,
+}
+
+impl Seen {
+    fn void(&mut self, text: String) -> (TicketState, String) {
+        self.some_void = true;
+        (TicketState::Void, text)
+    }
+
+    fn doubt(&mut self, why: &str, word: &str) -> (TicketState, String) {
+        self.doubt.get_or_insert_with(|| why.to_owned());
+        (TicketState::Voiding, format!("{word}: {why}"))
+    }
+
+    fn verdict(self) -> Voided {
+        match self {
+            Self { kept: Some(why), .. } => Voided::Kept(why),
+            Self { doubt: Some(why), .. } | Self { untouched: Some(why), some_void: true, .. } => Voided::Doubt(why),
+            Self { untouched: Some(why), .. } => Voided::Nothing(why),
+            Self { .. } => Voided::All,
+        }
+    }
+}
+
+/// An error as history and reasons have it.
+fn said(error: &AdapterError) -> String {
+    format!("{}: {}: {}", error.code, error.operation, error.context)
 }
 
 impl Desk {
@@ -120,6 +157,8 @@ impl Desk {
                     continue;
                 }
                 Voided::Kept(_) => CancellationAnswer::Refused,
+                // Booking, tickets and vendor are what they were.
+                Voided::Nothing(_) => CancellationAnswer::Failed,
                 Voided::Doubt(why) => {
                     keeper.apply(&Happening::CancelInDoubt(why), &[], &[]).await?;
                     CancellationAnswer::Failed
@@ -169,6 +208,8 @@ impl Desk {
             if open.is_empty() {
                 return Ok(Voided::All);
             }
+            let doubted: Vec<u32> =
+                open.iter().filter(|ticket| ticket.state == TicketState::Voiding).map(|ticket| ticket.place).collect();
             for ticket in &mut open {
                 ticket.state = TicketState::Voiding;
             }
@@ -186,62 +227,53 @@ impl Desk {
             let tickets: Vec<Ticket> = open.iter().map(ticket).collect();
             let limit = deadline.left() + Duration::from_secs(2);
             let outcomes = timeout(limit, office.cancel(&tickets, deadline)).await.unwrap_or_default();
-            return self.voided(keeper, &seen.row, open, outcomes).await;
+            return self.voided(keeper, &seen.row, (open, &doubted), outcomes).await;
         }
         Ok(Voided::Doubt("Overtaken: the booking was moved by others".into()))
     }
 
-    /// Stores what became of tickets. Whoever overtook us asked for the same, so the truth of a ticket is written over theirs.
+    /// Stores what became of tickets, of which these places were in doubt before. Whoever overtook us asked for the same, so the
+    /// truth of a ticket is written over theirs.
     async fn voided(
         &self,
         keeper: &Keeper,
         before: &BookingRow,
-        mut tickets: Vec<TicketRow>,
+        (mut tickets, doubted): (Vec<TicketRow>, &[u32]),
         outcomes: Vec<CancelOutcome>,
     ) -> Result<Voided, StoreError> {
-        let mut verdict = Voided::All;
+        let mut seen = Seen::default();
         let (mut told, mut unheard) = (Vec::new(), Vec::new());
         let mut outcomes = outcomes.into_iter();
         for ticket in &mut tickets {
             let (state, text) = match outcomes.next() {
-                Some(CancelOutcome::Cancelled) => (TicketState::Void, "void".to_owned()),
-                Some(CancelOutcome::AlreadyCancelled) => (TicketState::Void, "was void already".to_owned()),
-                Some(CancelOutcome::NotFound) => {
-                    (TicketState::Void, "unknown to the vendor: no seat is held".to_owned())
-                }
+                Some(CancelOutcome::Cancelled) => seen.void("void".to_owned()),
+                Some(CancelOutcome::AlreadyCancelled) => seen.void("was void already".to_owned()),
+                Some(CancelOutcome::NotFound) => seen.void("unknown to the vendor: no seat is held".to_owned()),
                 Some(CancelOutcome::Refused(why)) => {
-                    verdict = Voided::Kept(format!("TicketKept: {why}"));
+                    seen.kept = Some(format!("TicketKept: {why}"));
                     (TicketState::Kept, format!("the vendor refuses for good: {why}"))
                 }
+                // Nothing happened now; what an earlier try may have done is as unknown as before.
+                Some(CancelOutcome::NotAttempted(error)) if doubted.contains(&ticket.place) => {
+                    seen.doubt(&said(&error), "still may be void")
+                }
                 Some(CancelOutcome::NotAttempted(error)) => {
-                    let why = format!("{}: {}: {}", error.code, error.operation, error.context);
-                    if verdict == Voided::All {
-                        verdict = Voided::Doubt(why.clone());
-                    }
-                    (TicketState::Live, format!("nothing happened: {why}"))
+                    let why = said(&error);
+                    let text = format!("nothing happened: {why}");
+                    seen.untouched.get_or_insert(why);
+                    (TicketState::Live, text)
                 }
-                Some(CancelOutcome::Unknown(error)) => {
-                    let why = format!("{}: {}: {}", error.code, error.operation, error.context);
-                    if verdict == Voided::All {
-                        verdict = Voided::Doubt(why.clone());
-                    }
-                    (TicketState::Voiding, format!("may be void: {why}"))
-                }
+                Some(CancelOutcome::Unknown(error)) => seen.doubt(&said(&error), "may be void"),
                 Some(CancelOutcome::ToBeTold(error)) => {
                     unheard.push(ticket.place);
-                    let text = format!("void, and the vendor is told by message: {} ({})", error.context, error.code);
-                    (TicketState::Void, text)
+                    seen.void(format!("void, and the vendor is told by message: {} ({})", error.context, error.code))
                 }
-                None => {
-                    if verdict == Voided::All {
-                        verdict = Voided::Doubt("NoAnswer: the vendor did not answer in time".into());
-                    }
-                    (TicketState::Voiding, "may be void: the vendor did not answer in time".to_owned())
-                }
+                None => seen.doubt("NoAnswer: the vendor did not answer in time", "may be void"),
             };
             ticket.state = state;
             told.push(line(self.now(), "void", format!("ticket {}: {text}", ticket.place + 1)));
         }
+        let verdict = seen.verdict();
         for _ in 0..TRIES {
             let version = keeper.seen().await.row.version;
             let known = |next: &mut BookingRow| {

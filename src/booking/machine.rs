@@ -32,12 +32,23 @@ pub const LISTED_AFTER: Duration = Duration::from_secs(120);
 pub const LISTED_AGAIN_AFTER: Duration = LONGEST_WAIT;
 /// How long an orphaned seat waits for the same person to press the button again before it is freed.
 pub const ADOPTION_GRACE: Duration = Duration::from_secs(20);
-/// Tries to void a ticket, or to ask pass Culture, before a person is called. The trying goes on.
+/// Tries to void a ticket before a person is called. The trying goes on.
 const TRIES_BEFORE_A_PERSON: u32 = 6;
-/// A lost sale that the vendor says nothing about is shown to a person after this. The asking goes on.
-const SILENCE_BEFORE_A_PERSON: Duration = Duration::from_secs(10 * 60);
+/// Tries to read pass Culture's listing before a person is called: about a day of them. While it is down nobody can do anything
+/// about one booking.
+const ASKS_BEFORE_A_PERSON: u32 = 100;
+/// A lost sale that the vendor says nothing about is shown to a person after this: as long as the last look of the slowest vendor
+/// waits. The asking goes on.
+const SILENCE_BEFORE_A_PERSON: Duration = Duration::from_secs(3_600);
+/// A lost sale in front of a person is looked for again so often, so many times: what turns out not to have happened leaves the
+/// list by itself.
+const LOOKED_FOR_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
+const LOOKS_BESIDE_A_PERSON: u32 = 30;
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const NOT_ASKED: &str = "NotAsked: pass Culture's listing could not be read for a day; check the account's key and whether pass Culture works";
+const NOT_LISTED_ANY_MORE: &str =
+    "NotListedAnyMore: pass Culture's listing had it and has it no more; ask pass Culture";
 const VOID_BUT_BOOKED: &str = "VoidButBooked: the ticket is void at the venue and pass Culture still counts it; ask the beneficiary to cancel again, or the venue to cancel in its portal";
 /// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -90,6 +101,8 @@ pub enum Happening {
     NotListed,
     /// pass Culture could not be asked.
     NotAsked(String),
+    /// The vendor was asked which tickets of a booking are void, and none is in doubt any more.
+    DoubtOver,
     /// pass Culture asked to cancel, and all tickets are void now.
     CancelDone,
     /// pass Culture asked to cancel, and was told that it did not work; whether the vendor voided something is not known, or is
@@ -133,6 +146,20 @@ pub fn after(
         reason: Some(why.to_owned()),
         ..row.clone()
     };
+    // What stands in the row stays: that somebody could not be asked says nothing about the booking.
+    let asked_in_vain = |most: u32| BookingRow {
+        attempts: row.attempts.saturating_add(1),
+        due_at: Some(now.saturating_add(millis(pause(row.attempts)))),
+        needs_human: row.needs_human || row.attempts.saturating_add(1) >= most,
+        ..row.clone()
+    };
+    let not_asked = || {
+        let next = asked_in_vain(ASKS_BEFORE_A_PERSON);
+        let reason = if next.needs_human { next.reason.or_else(|| Some(NOT_ASKED.to_owned())) } else { next.reason };
+        BookingRow { reason, ..next }
+    };
+    // Said of asking, not of the ticket: over once pass Culture answers.
+    let lasting = || row.reason.clone().filter(|reason| reason != NOT_ASKED && reason != NOT_LISTED_ANY_MORE);
     let look = |why: &str| match semantics {
         // Whoever keeps the row tells the vendor, with this very move, to void what it may have sold.
         Some(known) if known.told_of_lost_sales => to(Released, None, Some(why.to_owned())),
@@ -184,8 +211,17 @@ pub fn after(
         (Unknown, H::FoundUnclear(why)) => {
             match semantics.and_then(|known| find_wait(known, row.attempts as usize + 1)) {
                 Some(wait) => BookingRow { attempts: row.attempts + 1, ..to(Unknown, Some(wait), Some(why.clone())) },
-                None => to(Operator, None, Some(why.clone())),
+                None => to(Operator, Some(LOOKED_FOR_AGAIN_AFTER), Some(why.clone())),
             }
+        }
+        (Operator, H::FoundSold) => to(Releasing, Some(Duration::ZERO), row.reason.clone()),
+        (Operator, H::FoundNotSold) => {
+            to(Refused, None, Some("FoundNotSold: a later look at the vendor shows that nothing was sold".into()))
+        }
+        (Operator, H::FoundUnclear(_) | H::VendorSilent(_)) => {
+            let attempts = row.attempts.saturating_add(1);
+            let due = (attempts < LOOKS_BESIDE_A_PERSON).then_some(LOOKED_FOR_AGAIN_AFTER);
+            BookingRow { attempts, ..to(Operator, due, row.reason.clone()) }
         }
         // Attempts of an unknown sale are looks that were answered: silence brings none nearer to the last one.
         (Unknown, H::VendorSilent(why)) => {
@@ -213,12 +249,14 @@ pub fn after(
         ),
         (Booked, H::ListedLive { to_come }) if tickets_live => {
             // After a cancellation in doubt the ticket may be void although pass Culture still counts it.
-            let reason = row.reason.clone();
+            let reason = lasting();
             let again = to_come.then_some(LISTED_AGAIN_AFTER);
             BookingRow { confirmed: true, needs_human: reason.is_some(), ..to(Booked, again, reason) }
         }
-        (Booked, H::ListedLive { .. }) => {
-            BookingRow { confirmed: true, needs_human: true, ..to(Booked, None, Some(VOID_BUT_BOOKED.into())) }
+        // Looked at again: the venue or the beneficiary may put it right at pass Culture.
+        (Booked, H::ListedLive { to_come }) => {
+            let again = to_come.then_some(LISTED_AGAIN_AFTER);
+            BookingRow { confirmed: true, needs_human: true, ..to(Booked, again, Some(VOID_BUT_BOOKED.into())) }
         }
         (Booked, H::ListedCancelled) if tickets_live => BookingRow {
             confirmed: true,
@@ -230,21 +268,20 @@ pub fn after(
         },
         (Booked, H::ListedCancelled) => BookingRow { confirmed: true, ..to(Cancelled, None, None) },
         // It was there once: nothing that we know of takes a booking out of the listing.
-        (Booked, H::NotListed) if row.confirmed && tickets_live => BookingRow {
-            needs_human: true,
-            ..to(
-                Booked,
-                None,
-                Some("NotListedAnyMore: pass Culture's listing had it and has it no more; ask pass Culture".into()),
-            )
-        },
+        (Booked, H::NotListed) if row.confirmed && tickets_live => {
+            BookingRow { needs_human: true, ..to(Booked, Some(LISTED_AGAIN_AFTER), Some(NOT_LISTED_ANY_MORE.into())) }
+        }
         (Booked, H::NotListed) if tickets_live => to(
             Releasing,
             Some(Duration::ZERO),
             Some("NotListed: pass Culture's listing does not have it; our answer did not arrive".into()),
         ),
         (Booked, H::NotListed) => to(Cancelled, None, None),
-        (Booked, H::NotAsked(why)) => again(why, false),
+        (Booked | Cancelled, H::NotAsked(_)) => not_asked(),
+        // Which of its tickets are void is asked, and the vendor does not answer.
+        (Booked, H::VendorSilent(_)) => asked_in_vain(TRIES_BEFORE_A_PERSON),
+        // A look at the vendor shows that no ticket is in doubt.
+        (Booked, H::DoubtOver) => BookingRow { needs_human: false, reason: None, ..row.clone() },
         // Whether pass Culture heard of it is seen in its listing: a process may die between this and the answer.
         (Booked | Cancelled, H::CancelDone) => to(Cancelled, Some(LISTED_AFTER), None),
         (Booked, H::CancelInDoubt(why)) => {
@@ -257,11 +294,11 @@ pub fn after(
         ),
         // What is void stays void; only pass Culture may still count it.
         (Cancelled, H::CancelInDoubt(why)) => to(Cancelled, Some(LISTED_AFTER), Some(why.clone())),
-        (Cancelled, H::ListedLive { .. }) => {
-            BookingRow { confirmed: true, needs_human: true, ..to(Cancelled, None, Some(VOID_BUT_BOOKED.into())) }
+        (Cancelled, H::ListedLive { to_come }) => {
+            let again = to_come.then_some(LISTED_AGAIN_AFTER);
+            BookingRow { confirmed: true, needs_human: true, ..to(Cancelled, again, Some(VOID_BUT_BOOKED.into())) }
         }
         (Cancelled, H::ListedCancelled | H::NotListed) => to(Cancelled, None, None),
-        (Cancelled, H::NotAsked(why)) => again(why, false),
         (Operator, H::CancelDone) => to(Cancelled, Some(LISTED_AFTER), None),
         (Releasing, H::CancelDone) => to(Released, None, row.reason.clone()),
         (Operator | Unknown, H::ClosedByHand(why)) => to(Released, None, Some(why.clone())),
@@ -381,7 +418,46 @@ mod tests {
         let first = after(&row(BookingState::Unknown, Some("{}")), &unclear, Some(FIND), false, 0).unwrap();
         assert_eq!((first.state, first.due_at), (BookingState::Unknown, Some(270_000)));
         let second = after(&first, &unclear, Some(FIND), false, 0).unwrap();
-        assert_eq!((second.state, second.needs_human, second.due_at), (BookingState::Operator, true, None));
+        let tomorrow = Some(millis(LOOKED_FOR_AGAIN_AFTER));
+        assert_eq!((second.state, second.needs_human, second.due_at), (BookingState::Operator, true, tomorrow));
+    }
+
+    #[test]
+    fn what_is_found_not_to_have_happened_leaves_the_list_by_itself() {
+        let listed = BookingRow { needs_human: true, ..row(BookingState::Operator, Some("{}")) };
+        let cleared = after(&listed, &Happening::FoundNotSold, Some(FIND), false, 0).unwrap();
+        assert_eq!((cleared.state, cleared.needs_human, cleared.due_at), (BookingState::Refused, false, None));
+        let mut current = listed;
+        for _ in 0..LOOKS_BESIDE_A_PERSON {
+            assert_ne!(current.due_at, Some(0));
+            current = after(&current, &Happening::FoundUnclear("X: y".into()), Some(FIND), false, 0).unwrap();
+            assert!(current.needs_human);
+        }
+        assert_eq!(current.due_at, None);
+    }
+
+    #[test]
+    fn a_listing_that_was_down_for_an_hour_puts_no_booking_on_the_list() {
+        let mut current = row(BookingState::Booked, Some("{}"));
+        let mut now = 0;
+        while now < 3_600_000 {
+            current = after(&current, &Happening::NotAsked("VendorDown: …".into()), Some(FIND), true, now).unwrap();
+            now = current.due_at.unwrap();
+            assert!(!current.needs_human && current.reason.is_none(), "{current:?}");
+        }
+        for _ in 0..ASKS_BEFORE_A_PERSON {
+            current = after(&current, &Happening::NotAsked("VendorDown: …".into()), Some(FIND), true, now).unwrap();
+        }
+        assert_eq!((current.needs_human, current.reason_code()), (true, Some("NotAsked")));
+        let back = after(&current, &Happening::ListedLive { to_come: true }, Some(FIND), true, now).unwrap();
+        assert_eq!((back.needs_human, back.reason), (false, None));
+        // A cancellation in doubt is not forgotten over it.
+        let doubt = BookingRow { reason: Some("TimedOut: …".into()), ..row(BookingState::Booked, Some("{}")) };
+        let asked = after(&doubt, &Happening::NotAsked("VendorDown: …".into()), Some(FIND), true, 0).unwrap();
+        let back = after(&asked, &Happening::ListedLive { to_come: true }, Some(FIND), true, 0).unwrap();
+        assert_eq!((back.needs_human, back.reason_code()), (true, Some("TimedOut")));
+        let over = after(&back, &Happening::DoubtOver, Some(FIND), true, 0).unwrap();
+        assert_eq!((over.needs_human, over.reason, over.due_at), (false, None, back.due_at));
     }
 
     #[test]
@@ -406,7 +482,7 @@ mod tests {
     fn silence_counts_as_no_look_at_a_lost_sale() {
         let mut current = row(BookingState::Unknown, Some("{}"));
         let mut now = 0;
-        for _ in 0..12 {
+        for _ in 0..16 {
             let silent = Happening::VendorSilent("TimedOut: …".into());
             current = after(&current, &silent, Some(FIND), false, now).unwrap();
             assert!(current.due_at.is_some_and(|due| due > now && due - now <= millis(LONGEST_PAUSE)));
@@ -447,6 +523,7 @@ mod tests {
             Just(Happening::ListedCancelled),
             Just(Happening::NotListed),
             Just(Happening::NotAsked("X: y".into())),
+            Just(Happening::DoubtOver),
             Just(Happening::CancelDone),
             Just(Happening::CancelInDoubt("X: y".into())),
             Just(Happening::AdoptedBy("R2".into())),

@@ -3,9 +3,11 @@
 //! ```text
 //! desk      a beneficiary's message → intent → vendor → answer, within pass Culture's time
 //! cancel    tickets named by barcode → vendor → answer
+//! doubt     which tickets are void → the vendor is asked before a person is
 //! settle    what was left open → a truth: held, void, or in front of a person
 //! machine   what may happen to a booking and what follows: pure
 //! keeper    one booking's row, moved by compare-and-swap
+//! advice    what a person is to do about it: pure
 //! telling   what the venue's software is told of a move: pure
 //! ```
 //!
@@ -14,8 +16,10 @@
 //!
 //! Invariant: this room decides what becomes of a seat, and nothing else does.
 
+mod advice;
 mod cancel;
 mod desk;
+mod doubt;
 mod keeper;
 pub mod machine;
 mod order;
@@ -34,6 +38,7 @@ use crate::passculture::Client;
 use crate::store::bookings::BookingEvent;
 use crate::store::{Millis, Owner, Store};
 
+pub use advice::to_do;
 pub use settle::{Settled, Waits};
 
 /// Until then a booking or a cancellation is decided, counted from the first byte of its message. pass Culture documents 8 s.

@@ -186,7 +186,17 @@ impl Desk {
             }
             BookingState::Unknown => self.look(&keeper, &row, adapter).await?,
             BookingState::Releasing => self.release_tickets(&keeper, adapter).await?,
-            BookingState::Booked | BookingState::Cancelled => self.compare(&keeper, &row).await?,
+            BookingState::Booked | BookingState::Cancelled => {
+                if !self.doubt_is_settled(&keeper, adapter).await? {
+                    return Ok(Some(keeper.seen().await));
+                }
+                let row = keeper.seen().await.row;
+                self.compare(&keeper, &row).await?;
+            }
+            // A lost sale that a person has on the list: it may turn out not to have happened.
+            BookingState::Operator if keeper.seen().await.tickets.is_empty() => {
+                self.look(&keeper, &row, adapter).await?;
+            }
             BookingState::Refused | BookingState::Released | BookingState::Operator => {}
         }
         Ok(Some(keeper.seen().await))
@@ -211,7 +221,7 @@ impl Desk {
         };
         let order = stored.order(row, None);
         let looks = office.semantics().find_after.len();
-        let last = row.attempts as usize + 1 >= looks;
+        let last = row.attempts as usize + 1 >= looks || row.state == BookingState::Operator;
         let look = if last { Look::Last } else { Look::Early };
         let trace = row.trace.as_deref().unwrap_or("{}");
         let found = tokio::time::timeout(
@@ -268,7 +278,7 @@ impl Desk {
         let happening = match self.void(keeper, &adapter, None, Deadline::after(VENDOR_TIME), why).await? {
             Voided::All => Happening::AllVoid,
             Voided::Kept(why) => Happening::TicketKept(why),
-            Voided::Doubt(why) => Happening::VendorSilent(why),
+            Voided::Nothing(why) | Voided::Doubt(why) => Happening::VendorSilent(why),
         };
         keeper.apply(&happening, &[], &[]).await?;
         if happening == Happening::AllVoid {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{CliContext, CliError};
 use crate::booking::Waits;
+use crate::booking::to_do;
 use crate::clock::show;
 use crate::delivery::message_object;
 use crate::gateway::{self, Gateway};
@@ -145,7 +146,7 @@ pub(super) fn object(booking: &StoredBooking) -> Value {
         "seats": booking.tickets.iter().map(|ticket| &ticket.seat).collect::<Vec<_>>(),
         "tickets": booking.tickets.iter().map(|ticket| ticket.state.name()).collect::<Vec<_>>(),
         "remaining": row.remaining.map(places), "needs_human": row.needs_human, "confirmed": row.confirmed, "reason": row.reason,
-        "created": show(row.created_at), "moved": show(row.moved_at), "due": row.due_at.map(show),
+        "to_do": to_do(row), "created": show(row.created_at), "moved": show(row.moved_at), "due": row.due_at.map(show),
     })
 }
 
@@ -190,11 +191,8 @@ async fn tell(context: &CliContext, gateway: &Gateway, booking: &StoredBooking) 
     if let Some(reason) = &row.reason {
         out.text(format!("  why               {reason}"));
     }
-    if row.needs_human {
-        out.text(format!(
-            "  to do             look at the vendor, then `passerelle bookings release {} --note \"what you did\"`",
-            row.reference
-        ));
+    if let Some(what) = to_do(row) {
+        out.text(format!("  to do             {what}"));
     }
     if let Some(due) = row.due_at {
         out.text(format!("  looked at again   {}", show(due)));

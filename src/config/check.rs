@@ -30,7 +30,7 @@ pub fn check(written: Written, base_dir: &Path) -> Result<Config, Vec<Problem>> 
     let store_url = store_url(&written.store.url, base_dir, &mut problems);
     let allow_private = written.server.as_ref().is_some_and(|server| server.allow_private_addresses);
     let server = server(written.server, &mut problems);
-    let accounts = written.passculture.map(|account| accounts(account, &mut problems)).unwrap_or_default();
+    let accounts = written.passculture.map(|account| accounts(account, base_dir, &mut problems)).unwrap_or_default();
     let names: Vec<String> = accounts.keys().cloned().collect();
     let declared = match check_connections(written.connection, base_dir, &names, allow_private) {
         Ok(declared) => declared,
@@ -77,7 +77,11 @@ fn server(written: Option<super::written::WrittenServer>, problems: &mut Vec<Pro
     }
 }
 
-fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMap<String, Account> {
+/// Anybody can sign with a key of nothing.
+const EMPTY_HMAC_KEY: &str = "write where the key is that pass Culture signs its messages with ({ env = \"NAME\" }, or a list while it is being \
+     rotated), or leave hmac_key out: with an empty key anybody could sign";
+
+fn accounts(written: WrittenPassCulture, base_dir: &Path, problems: &mut Vec<Problem>) -> BTreeMap<String, Account> {
     let mut all = BTreeMap::new();
     let default_base = written.base_url;
     let mut add = |name: String,
@@ -95,7 +99,15 @@ fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMa
             ));
         }
         if let Some(base_url) = base_url {
+            let is_written = hmac_key.is_some();
             let hmac_keys = hmac_key.map(super::written::OneOrMany::into_vec).unwrap_or_default();
+            if is_written && hmac_keys.is_empty() {
+                problems.push(Problem::new(format!("{place}.hmac_key"), EMPTY_HMAC_KEY));
+            }
+            for (at, key) in hmac_keys.iter().enumerate().filter(|(_, key)| key.is_there_and_empty(base_dir)) {
+                problems
+                    .push(Problem::new(format!("{place}.hmac_key.{at}"), format!("{key} is empty; {EMPTY_HMAC_KEY}")));
+            }
             all.insert(name.clone(), Account { name, base_url, api_key, hmac_keys, requests_per_minute });
         }
     };
@@ -289,6 +301,29 @@ mod tests {
     #[test]
     fn the_template_is_valid_as_written() {
         assert_eq!(problems(super::super::TEMPLATE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_key_of_messages_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("empty"), " \n").expect("written");
+        std::fs::write(folder.path().join("good"), "k\n").expect("written");
+        let told = |key: &str| {
+            let account = format!(
+                "[passculture]\nbase_url = \"https://backend.example\"\napi_key = {{ env = \"K\" }}\nhmac_key = {key}\n"
+            );
+            let written = super::super::parse(&account, "passerelle.toml").expect("parses");
+            let found = check(written, folder.path()).err().unwrap_or_default();
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for empty in ["[]", "{ file = \"empty\" }", "[{ file = \"good\" }, { file = \"empty\" }]"] {
+            let told = told(empty);
+            assert!(told.len() == 1 && told[0].starts_with("passculture.hmac_key"), "{empty}: {told:?}");
+        }
+        // What this process cannot read is no answer: another one may.
+        for fine in ["{ file = \"good\" }", "{ env = \"PASSERELLE_NEVER_SET\" }"] {
+            assert_eq!(told(fine), Vec::<String>::new(), "{fine}");
+        }
     }
 
     #[test]

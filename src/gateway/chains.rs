@@ -93,6 +93,8 @@ impl Gateway {
             connection: template.id.clone(),
             allow_private_addresses: template.allow_private_addresses,
             base_dir: template.base_dir.clone().into(),
+            sessions: Some(self.sessions()),
+            ..Context::default()
         };
         let sites = match list(template.settings.clone(), context).await {
             Ok(sites) => sites,

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use passerelle_contract::{Adapter, BoxFuture};
+use passerelle_contract::{Adapter, BoxFuture, SessionKeeper};
 use passerelle_kit::secret::Secret;
 
+use super::sessions::StoredSessions;
 use super::{Gateway, adapter};
 use crate::allotment;
 use crate::booking::{Desk, House};
@@ -73,10 +74,17 @@ impl Gateway {
         if let Some(known) = made.get(&connection.id).filter(same) {
             return Ok(Arc::clone(&known.adapter));
         }
-        let adapter = allotment::serve(adapter(connection)?, &connection.id, &self.store, self.now);
+        let adapter =
+            allotment::serve(adapter(connection, Some(self.sessions()))?, &connection.id, &self.store, self.now);
         let entry = Made { record: connection.clone(), since: Instant::now(), adapter: Arc::clone(&adapter) };
         made.insert(connection.id.clone(), entry);
         Ok(adapter)
+    }
+
+    /// Keeps sessions at vendors for all processes with this store.
+    #[must_use]
+    pub fn sessions(&self) -> Arc<dyn SessionKeeper> {
+        StoredSessions::keeper(Arc::clone(&self.store), self.now)
     }
 
     /// Forgets a connection's adapter: its next use reads its secrets again.

@@ -9,13 +9,14 @@ mod message_urls;
 mod places;
 mod receivers;
 pub mod schedule;
+mod sessions;
 pub mod settling;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use passerelle_contract::{Adapter, Context, Sector};
+use passerelle_contract::{Adapter, Context, Sector, SessionKeeper};
 
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
@@ -32,6 +33,7 @@ const SHOWS: &str = "shows";
 pub use house::{desk, reconciler};
 pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
 pub use receivers::Receiver;
+pub use sessions::StoredSessions;
 
 /// The gateway of one process.
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Gateway {
             return Err(OpenError::Configuration(problems));
         }
         self.check_one_source_per_venue(&stored, connections, &checked)?;
+        self.check_adapters_stay(&known, &checked).await?;
         let mut applied = Vec::with_capacity(connections.len());
         for connection in connections {
             if is_stored(connection) {
@@ -151,6 +154,34 @@ impl Gateway {
             applied.push((connection.id.clone(), what));
         }
         Ok(applied)
+    }
+
+    /// Tickets can be voided, and lost sales found, by the adapter that sold them alone: under the same id another one would leave
+    /// their seats to nobody.
+    async fn check_adapters_stay(
+        &self,
+        known: &HashMap<&str, &ConnectionRecord>,
+        checked: &[&ConnectionRecord],
+    ) -> Result<(), OpenError> {
+        let mut problems = Vec::new();
+        for connection in checked {
+            let Some(known) = known.get(connection.id.as_str()) else { continue };
+            if known.adapter == connection.adapter {
+                continue;
+            }
+            let open = self.store.bookings_of_its_adapter(&connection.id).await?;
+            if open > 0 {
+                problems.push(Problem::new(
+                    format!("connection.{}.adapter", connection.id),
+                    format!(
+                        "LiveTickets: {open} booking(s) were sold through `{}` and only it can void them; keep `adapter = \"{}\"` \
+                         until they are over (`passerelle bookings list --connection {}`), and declare `{}` under another id",
+                        known.adapter, known.adapter, connection.id, connection.adapter
+                    ),
+                ));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(OpenError::Configuration(problems)) }
     }
 
     /// Two sources of one venue's stock, or of its shows, would overwrite each other at random. Looks at the venues of what is
@@ -304,11 +335,15 @@ impl Gateway {
     }
 }
 
-/// Builds a connection's adapter.
+/// Builds a connection's adapter. `sessions` keeps what it shares with other processes; an adapter that is only looked at needs
+/// none.
 ///
 /// # Errors
 /// Every problem of its settings, secrets that cannot be read included.
-pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
+pub fn adapter(
+    connection: &ConnectionRecord,
+    sessions: Option<Arc<dyn SessionKeeper>>,
+) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
     let Some(descriptor) = registry::find(&connection.adapter) else {
         let known: Vec<&str> = registry::ADAPTERS.iter().map(|adapter| adapter.id).collect();
         return Err(vec![Problem::new(
@@ -320,6 +355,8 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
         connection: connection.id.clone(),
         allow_private_addresses: connection.allow_private_addresses,
         base_dir: connection.base_dir.clone().into(),
+        sessions,
+        ..Context::default()
     };
     (descriptor.connect)(&connection.settings, context).map_err(|error| {
         error
@@ -333,7 +370,7 @@ pub fn adapter(connection: &ConnectionRecord) -> Result<Arc<dyn Adapter>, Vec<Pr
 }
 
 fn settings_problems(connection: &ConnectionRecord) -> Vec<Problem> {
-    adapter(connection).err().unwrap_or_default()
+    adapter(connection, None).err().unwrap_or_default()
 }
 
 /// How a connection is, in one word.

@@ -92,7 +92,7 @@ pub async fn check_connection(
     connection: &ConnectionRecord,
 ) -> Result<Vec<ProbeRecord>, StoreError> {
     let mut answers = Vec::new();
-    match gateway::adapter(connection) {
+    match gateway::adapter(connection, Some(gateway.sessions())) {
         Err(problems) => answers.push(Answer {
             probe: "settings",
             verdict: Verdict::Failing,

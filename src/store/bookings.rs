@@ -315,6 +315,10 @@ pub trait BookingStore: Send + Sync {
     /// first.
     fn open_calls(&self, limit: u32) -> BoxFuture<'_, Result<Vec<StoredBooking>, StoreError>>;
 
+    /// Bookings of a connection that only the adapter that sold them can finish: a call under way, a sale that is looked for or taken
+    /// back, seats of a show to come, and what a person has on the list.
+    fn bookings_of_its_adapter<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<u64, StoreError>>;
+
     /// Stocks, of those given, with a ticket that is not void or a sale whose outcome is open. They may not be deleted at pass
     /// Culture.
     fn stocks_with_live_tickets<'a>(

@@ -22,6 +22,7 @@ mod owner;
 mod postgres;
 pub mod products;
 mod records;
+pub mod sessions;
 mod sqlite;
 mod turns;
 
@@ -45,6 +46,7 @@ pub use records::{
     Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
     KnownConnection, PassRecord, ProbeRecord, QuarantineRow,
 };
+pub use sessions::SessionStore;
 pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -71,6 +73,7 @@ pub trait Store:
     + MessageStore
     + ProductStore
     + CountermarkStore
+    + SessionStore
     + Send
     + Sync
     + std::fmt::Debug

@@ -10,8 +10,29 @@ pub fn document() -> Value {
     if let Some(paths) = document.pointer_mut("/paths").and_then(Value::as_object_mut) {
         let more = super::feed::described().into_iter().chain(super::endpoints::described(of_operator));
         paths.extend(more.map(|(path, route)| (path.to_owned(), route)));
+        paths.values_mut().filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()).for_each(anywhere);
     }
     document
+}
+
+/// Answers that every operation can give, where it does not describe them itself.
+fn anywhere(operation: &mut Value) {
+    let has = |key: &str| operation.get(key).is_some();
+    let has_body = has("requestBody");
+    let mut all = vec![
+        ("408", "the request did not arrive, or could not be answered, within its time"),
+        ("500", "a fault of the gateway: report it with the log"),
+    ];
+    if has_body || has("parameters") {
+        all.push(("400", "the address, its query, a header or the body cannot be read"));
+    }
+    if has_body {
+        all.push(("413", "the body is too large"));
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for (status, what) in all {
+        responses.entry(status).or_insert_with(|| json!({ "description": what }));
+    }
 }
 
 /// Answers of a route that wants the operator's token, with `more`.
@@ -54,7 +75,14 @@ fn written() -> Value {
     let action = |summary: &str, done: Value| json!({ "post": { "summary": summary, "security": operator, "parameters": [id], "responses": with(done) } });
     let missing = json!({ "description": "no such connection" });
     let venue_paths = json!({ "post": stocks("Set the stock of the references named"), "put": stocks("Replace the whole stock, behind the guard") });
-    let signed = |summary: &str, responses: Value| {
+    let signed = |summary: &str, mut responses: Value| {
+        if let Some(responses) = responses.as_object_mut() {
+            responses.insert(
+                "404".to_owned(),
+                json!({ "description": "no such account, or a barcode that was never given" }),
+            );
+            responses.insert("413".to_owned(), json!({ "description": "more than a message can have" }));
+        }
         json!({ "post": {
             "summary": summary,
             "parameters": [{ "name": "PassCulture-Signature", "in": "header", "required": true, "schema": { "type": "string" } }],
@@ -93,7 +121,7 @@ fn written() -> Value {
     };
     json!({
         "openapi": "3.1.0",
-        "info": { "title": "Passerelle", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
+        "info": { "title": "Passerelle", "description": "An address that is not described is answered 404, another method 405.", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
         "paths": {
             "/livez": { "get": { "summary": "The process runs", "responses": { "200": { "description": "always" } } } },
             "/hints/{connection}": { "post": {
@@ -103,7 +131,8 @@ fn written() -> Value {
                     "503": { "description": "the store does not answer" } } } },
             "/readyz": { "get": { "summary": "The store answers", "responses": {
                 "200": { "description": "ready" }, "503": { "description": "not ready" } } } },
-            "/metrics": { "get": { "summary": "Prometheus metrics", "responses": { "200": { "description": "text format 0.0.4" } } } },
+            "/metrics": { "get": { "summary": "Prometheus metrics", "responses": {
+                "200": { "description": "text format 0.0.4" }, "503": { "description": "no metrics are collected" } } } },
             "/api/v1/openapi.json": { "get": { "summary": "This document", "responses": { "200": { "description": "OpenAPI 3.1" } } } },
             "/api/v1/stocks/{venue}": venue_paths,
             "/v2/venue/{venue}/stocks": venue_paths,

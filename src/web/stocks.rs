@@ -52,7 +52,7 @@ impl Intakes {
         }
         let mut intakes = Vec::new();
         for connection in web.gateway.store.connections().await? {
-            match gateway::adapter(&connection) {
+            match gateway::adapter(&connection, None) {
                 Ok(adapter) if adapter.push_intake().is_some() => intakes.push(Intake { connection, adapter }),
                 Ok(_) => {}
                 Err(problems) => tracing::warn!(connection = connection.id, ?problems, "a connection cannot be used"),

@@ -2,10 +2,11 @@
 //!
 //! Nothing is random: cases are enumerated, and races are run often.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod barcodes;
 mod faults;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod telling;
@@ -24,7 +25,7 @@ use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{Owner, Store};
 use passerelle_contract::{CancelUnit, Cents, Holder, Order, Quantity, Refusal};
 use support::{NOW, leased, on_sqlite};
-use theatre::{Finding, Held, Listing, Selling, TestHouse, Theatre, Voiding};
+use theatre::{Finding, Listing, Selling, TestHouse, Theatre, Voiding};
 use tokio::time::Instant;
 
 pub(crate) const STOCK: i64 = 9_001;
@@ -85,18 +86,7 @@ impl Stage {
     }
 
     pub(crate) fn listed(&self, request: &BookingRequest, answer: &BookingAnswer) {
-        let BookingAnswer::Sold { tickets, .. } = answer else { return };
-        let mut held = self.listing.held.lock().unwrap();
-        let id = i64::try_from(held.len()).unwrap() + 1;
-        held.push(Held {
-            id,
-            stock: request.stock_id,
-            email: request.holder.email.clone(),
-            created: jiff::Timestamp::from_microsecond(request.created_at_micros).unwrap().to_string(),
-            quantity: request.quantity,
-            barcodes: tickets.iter().map(|ticket| ticket.barcode.clone()).collect(),
-            cancelled: false,
-        });
+        self.listing.hears(request, answer);
     }
 
     /// The beneficiary cancels: pass Culture asks, and believes a success.
@@ -126,8 +116,7 @@ impl Stage {
 
     /// Seats that pass Culture believes to be sold.
     pub(crate) fn believed(&self) -> usize {
-        let held = self.listing.held.lock().unwrap();
-        held.iter().filter(|held| !held.cancelled).map(|held| held.quantity as usize).sum()
+        self.listing.believed()
     }
 
     /// All faults are over.
@@ -437,6 +426,65 @@ fn what_nobody_can_tell_goes_to_a_person_with_film_and_show() {
         // The person looked, voided by hand, and says so.
         let closed = stage.desk.release(&booking.row.reference, Some("voided at the till")).await.unwrap().unwrap();
         assert_eq!((closed.row.state, closed.row.needs_human), (BookingState::Released, false));
+    });
+}
+
+/// Books two, cancels while voiding goes wrong like this, and settles once all is well again.
+async fn cancelled_in_doubt(place: &support::Place, finds: bool, voiding: Voiding) -> (Stage, StoredBooking) {
+    let stage = Stage::new(place, CancelUnit::Ticket, finds).await;
+    let barcodes = sold(&stage.book(&request(1, 2)).await);
+    *stage.theatre.voiding.lock().unwrap() = voiding;
+    assert_eq!(stage.cancel(&barcodes).await, CancellationAnswer::Failed);
+    stage.mend();
+    stage.settle().await;
+    let booking = stage.only().await;
+    (stage, booking)
+}
+
+#[test]
+fn a_cancellation_in_doubt_is_asked_of_the_vendor_before_a_person_is() {
+    on_sqlite(async |place| {
+        // The vendor did nothing, and can be asked: all is as it was.
+        let (stage, booking) = cancelled_in_doubt(&place, true, Voiding::Unheard).await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Booked, false), "{booking:#?}");
+        assert_eq!((stage.theatre.held(), booking.row.reason.clone()), (2, None));
+        assert!(booking.tickets.iter().all(|ticket| ticket.state.name() == "live"), "{booking:#?}");
+    });
+    on_sqlite(async |place| {
+        // It did void them: pass Culture still counts what is void, and a person hears what to do.
+        let (_, booking) = cancelled_in_doubt(&place, true, Voiding::VoidsUnheard).await;
+        assert_eq!((booking.row.needs_human, booking.row.reason_code()), (true, Some("VoidButBooked")), "{booking:#?}");
+        let what = passerelle::booking::to_do(&booking.row).unwrap();
+        assert!(what.contains("pass Culture portal") && what.contains(&booking.row.reference), "{what}");
+    });
+    on_sqlite(async |place| {
+        // Nobody can tell: the doubt stays in front of a person.
+        let (_, booking) = cancelled_in_doubt(&place, false, Voiding::Unheard).await;
+        assert!(booking.row.needs_human, "{booking:#?}");
+    });
+}
+
+#[test]
+fn a_cancellation_that_provably_did_nothing_leaves_no_doubt() {
+    on_sqlite(async |place| {
+        let (stage, booking) = cancelled_in_doubt(&place, false, Voiding::FailsBefore).await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Booked, false), "{booking:#?}");
+        assert_eq!((stage.theatre.held(), booking.row.reason), (2, None));
+    });
+}
+
+#[test]
+fn a_lost_sale_on_the_list_leaves_it_once_the_vendor_can_tell_that_there_was_none() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, CancelUnit::Ticket, false).await;
+        *stage.theatre.selling.lock().unwrap() = Selling::Unheard;
+        assert_eq!(stage.book(&request(1, 1)).await, BookingAnswer::Failed);
+        stage.settle().await;
+        assert!(stage.only().await.row.needs_human);
+        *stage.theatre.finding.lock().unwrap() = Finding::Tells;
+        stage.settle().await;
+        let booking = stage.only().await;
+        assert_eq!((booking.row.state, booking.row.needs_human), (BookingState::Refused, false), "{booking:#?}");
     });
 }
 

@@ -10,6 +10,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use passerelle::booking::House;
+use passerelle::passculture::messages::{BookingAnswer, BookingRequest};
 use passerelle::passculture::{Client, Settings};
 use passerelle::store::Store;
 use passerelle_contract::{
@@ -332,6 +333,41 @@ impl Listing {
         tokio::spawn(async move { axum::serve(listener, router).await });
         listing
     }
+
+    /// A client of this pass Culture.
+    pub(crate) fn client(&self, store: &Arc<dyn Store>) -> Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = Settings {
+            base_url: format!("http://{}", self.address).parse().unwrap(),
+            api_key: SecretString::from("test_key"),
+            account: "default".into(),
+            requests_per_minute: 60_000,
+        };
+        let budget = Arc::new(Arc::clone(store));
+        Client::new(settings, budget, Arc::new(passerelle::clock::now)).unwrap()
+    }
+
+    /// Remembers what pass Culture would after this answer.
+    pub(crate) fn hears(&self, request: &BookingRequest, answer: &BookingAnswer) {
+        let BookingAnswer::Sold { tickets, .. } = answer else { return };
+        let mut held = self.held.lock().unwrap();
+        let id = i64::try_from(held.len()).unwrap() + 1;
+        held.push(Held {
+            id,
+            stock: request.stock_id,
+            email: request.holder.email.clone(),
+            created: jiff::Timestamp::from_microsecond(request.created_at_micros).unwrap().to_string(),
+            quantity: request.quantity,
+            barcodes: tickets.iter().map(|ticket| ticket.barcode.clone()).collect(),
+            cancelled: false,
+        });
+    }
+
+    /// Seats that pass Culture believes to be sold.
+    pub(crate) fn believed(&self) -> usize {
+        let held = self.held.lock().unwrap();
+        held.iter().filter(|held| !held.cancelled).map(|held| held.quantity as usize).sum()
+    }
 }
 
 async fn list(
@@ -368,16 +404,7 @@ pub(crate) struct TestHouse {
 
 impl TestHouse {
     pub(crate) fn new(store: &Arc<dyn Store>, theatre: &Arc<Theatre>, listing: &Listing) -> Arc<Self> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = Settings {
-            base_url: format!("http://{}", listing.address).parse().unwrap(),
-            api_key: SecretString::from("test_key"),
-            account: "default".into(),
-            requests_per_minute: 60_000,
-        };
-        let budget = Arc::new(Arc::clone(store));
-        let client = Client::new(settings, budget, Arc::new(passerelle::clock::now)).unwrap();
-        Arc::new(Self { theatre: Arc::clone(theatre), client })
+        Arc::new(Self { theatre: Arc::clone(theatre), client: listing.client(store) })
     }
 }
 

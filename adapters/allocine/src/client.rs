@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use passerelle_contract::{AdapterError, Class, Evidence};
-use passerelle_kit::http::{Answer, Client, Get, RetryBudget, excerpt};
+use passerelle_kit::http::{Answer, Client, Get, RetryBudget};
 use passerelle_kit::lenient;
 use url::Url;
 
@@ -88,7 +88,7 @@ pub(crate) fn unknown_theater(answer: &Answer) -> AdapterError {
 
 /// A success that cannot be read: a web page, something cut off.
 pub(crate) fn malformed(answer: &Answer) -> AdapterError {
-    let context = format!("{} with something else than was promised: {}", answer.saw(), excerpt(&answer.body));
+    let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
     AdapterError::new(Class::VendorFault, "MalformedBody", "list showtimes", context)
 }
 

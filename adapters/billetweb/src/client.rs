@@ -130,7 +130,7 @@ impl Billetweb {
         let body = lenient::text(&answer.body).unwrap_or_default();
         match (answer.status, wire::said(body)) {
             (200..=299, Some(Said::List)) => Ok((body.to_owned(), answer.saw())),
-            (200..=299, Some(Said::No(no))) => Err(self.no(&no, operation)),
+            (200..=299, Some(Said::No(no))) => Err(self.no(&told(&answer, no), operation)),
             (200..=299, _) => Err(malformed(&answer, operation)),
             _ => Err(answer.refused()),
         }
@@ -160,20 +160,19 @@ impl Billetweb {
             NotAnswered::NotSent(error) => Trouble::Nothing(error),
             NotAnswered::Unknown(error) => Trouble::Doubt(error),
         })?;
-        // It stands in front of the vendor, which never saw the call.
+        // It stands in front of the vendor, which most likely never saw the call: looked up all the same.
         if is_challenge(&answer) {
-            return Err(Trouble::Nothing(challenged(&answer, operation)));
+            return Err(Trouble::Doubt(challenged(&answer, operation)));
         }
         let body = lenient::text(&answer.body).unwrap_or_default();
         match (answer.status, wire::said(body)) {
             (200..=299, Some(Said::No(no))) => {
-                let error = self.no(&no, operation);
+                let error = self.no(&told(&answer, no), operation);
                 if is_turned_away(error.class) { Err(Trouble::Nothing(error)) } else { Ok(Reply::No(error)) }
             }
             (200..=299, Some(Said::List | Said::Other)) => Ok(Reply::Json(body.to_owned())),
             (200..=299, None) => Err(Trouble::Doubt(malformed(&answer, operation))),
-            // Turned away before anybody looked at it: wrong key, wrong address, wrong form, too many.
-            (400 | 401 | 403 | 404 | 405 | 415 | 422 | 429, _) => Err(Trouble::Nothing(answer.refused())),
+            // Even where it says that nobody looked at it: something on the way can say so after the vendor has acted.
             _ => Err(Trouble::Doubt(answer.refused())),
         }
     }
@@ -216,6 +215,11 @@ impl Billetweb {
         let clean = words.replace(self.settings.key.expose(), "***");
         clean.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_TEXT).collect()
     }
+}
+
+/// A no as it may be told.
+fn told(answer: &Answer, no: No) -> No {
+    No { code: answer.told(&no.code), description: answer.told(&no.description) }
 }
 
 /// Is this a no that was said before anybody looked at what was asked?

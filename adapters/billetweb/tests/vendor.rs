@@ -178,19 +178,21 @@ async fn the_tariff_that_was_announced_is_sold_at_its_price_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn what_stands_in_front_of_the_vendor_lets_no_sale_through() {
+async fn what_stands_in_front_of_the_vendor_is_looked_up_and_the_vendors_own_codes_are_believed() {
     let refusals = [
-        (Fault::Body(CHALLENGE.to_owned()), Class::RateLimited),
         (Fault::Body(r#"{"error":"rate_limiting","description":"x"}"#.to_owned()), Class::RateLimited),
         (Fault::Body(r#"{"error":"unauthorized","description":"x"}"#.to_owned()), Class::Auth),
-        (Fault::Status(429), Class::RateLimited),
-        (Fault::Status(403), Class::Auth),
     ];
     let desk = Desk::open().await;
     for (fault, class) in refusals {
         desk.simulator.faults().next("add_order", 1, fault.clone());
         let (outcome, _) = desk.book(&Desk::open_order(2)).await;
         assert!(matches!(&outcome, BookOutcome::NotAttempted(error) if error.class == class), "{fault:?}: {outcome:?}");
+    }
+    for fault in [Fault::Body(CHALLENGE.to_owned()), Fault::Status(429), Fault::Status(403)] {
+        desk.simulator.faults().next("add_order", 1, fault.clone());
+        let (outcome, _) = desk.book(&Desk::open_order(2)).await;
+        assert!(matches!(outcome, BookOutcome::Unknown(_)), "{fault:?}: {outcome:?}");
     }
     assert_eq!(desk.simulator.seats_sold(), 0);
 }

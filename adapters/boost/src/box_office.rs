@@ -1,8 +1,9 @@
 //! Selling and freeing seats.
 //!
 //! A sale reads the show, prepares (the server holds the seats) and confirms (it sells them). The price that counts is the one
-//! that preparing gives: lists and details may lack surcharges. A confirmation is sent once; it is sent again only after a 401,
-//! which the server gives before it does anything.
+//! that preparing gives: lists and details may lack surcharges. A confirmation is sent once; it is sent again only after a 401 in
+//! the server's own words, which it gives before it does anything. Of a refused confirmation only the sentences that are known are
+//! believed: any other no may come from something on the way, after the server has sold.
 //!
 //! The vendor can neither look a sale up nor name one by a reference of ours: what became of a lost confirmation is for a
 //! person, with all that helps to find it. A sale has one barcode for all its seats, and is cancelled whole.
@@ -19,7 +20,7 @@ use passerelle_kit::sales::{each_once, too_few};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::client::{Boost, For, Said, Sentence, Trouble, malformed, message, read, refused, sentence};
+use crate::client::{Boost, For, Said, Sentence, Stake, Trouble, malformed, message, read, refused, sentence};
 use crate::facts::{self, Price};
 use crate::wire;
 
@@ -190,7 +191,7 @@ impl Boost {
                 Verb::Post,
                 self.at("api/sale/complete"),
                 &body,
-                (deadline, Duration::ZERO),
+                (deadline, Duration::ZERO, Stake::None),
                 async || Ok(()),
             )
             .await
@@ -243,14 +244,14 @@ impl Boost {
         let body = basket(price, order.quantity, Some(&trace.preparation));
         let url = self.at("api/sale/complete");
         let again = async || journal.about_to_sell(&written).await;
-        let answer =
-            self.act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER), again).await.map_err(|trouble| {
-                match trouble {
-                    Trouble::Nothing(error) => End::Nothing(error),
-                    Trouble::Doubt(error) => End::Unknown(error),
-                    Trouble::Said(said) if said.status == 400 => said_no(said, order.quantity),
-                    Trouble::Said(said) => End::Unknown(said.error),
-                }
+        let answer = self
+            .act(OPERATION, Verb::Post, url, &body, (deadline, LATE_ANSWER, Stake::Seats), again)
+            .await
+            .map_err(|trouble| match trouble {
+                Trouble::Nothing(error) => End::Nothing(error),
+                Trouble::Doubt(error) => End::Unknown(error),
+                Trouble::Said(said) if is_known_no(&said) => said_no(said, order.quantity),
+                Trouble::Said(said) => End::Unknown(said.error),
             })?;
         sale_of(order, &answer, trace.left).map_err(End::Unknown)
     }
@@ -291,7 +292,8 @@ impl Boost {
         const OPERATION: &str = "cancel the sale";
         let body = json!({ "sales": [{ "code": code, "refundType": REFUND }] });
         let url = self.at("api/sale/orderCancel");
-        match self.act(OPERATION, Verb::Put, url, &body, (deadline, Duration::ZERO), async || Ok(())).await {
+        let patience = (deadline, Duration::ZERO, Stake::Seats);
+        match self.act(OPERATION, Verb::Put, url, &body, patience, async || Ok(())).await {
             Ok(answer) => cancelled(&answer, OPERATION),
             Err(Trouble::Nothing(error)) => CancelOutcome::NotAttempted(error),
             Err(Trouble::Doubt(error)) => CancelOutcome::Unknown(error),
@@ -317,6 +319,11 @@ fn basket(price: &Price, quantity: u32, preparation: Option<&str>) -> serde_json
         "basketItems": [{ "idShowtimePricing": price.id, "quantity": quantity }],
         "idsBeforeSale": preparation,
     })
+}
+
+/// A sentence that this server says instead of selling, with its status.
+fn is_known_no(said: &Said) -> bool {
+    said.status == 400 && matches!(sentence(said.status, &said.message), Sentence::TooFew { .. } | Sentence::NoShow)
 }
 
 /// A refusal in words, before anything was sold.

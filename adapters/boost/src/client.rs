@@ -1,24 +1,28 @@
 //! Calls to one cinema's server, and the one table of what its answers mean.
 //!
-//! Invariant: a call is signed in and, when the server has dropped the token, made once more with a new one: a 401 was not
-//! processed. Nothing else that may have sold is made twice.
+//! Invariant: a call is signed in and, when the server has dropped the token, made once more with a new one: a 401 of its own was
+//! not processed. Nothing else that may have sold is made twice, and a status without the server's own words is a doubt: something
+//! on the way can say it after the server has acted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_contract::{AdapterError, Class, Deadline};
-use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_contract::{AdapterError, Class, Deadline, SessionKeeper};
+use passerelle_kit::http::{Act, Answer, Client, Get, Lane, NotAnswered, RetryBudget, Verb};
 use passerelle_kit::lenient;
 use passerelle_kit::secret::Secret;
+use passerelle_kit::session::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::session::Session;
 use crate::settings::Checked;
 use crate::wire::{Refused, SignedIn};
 
 /// Bytes of an answer that a probe reads.
 const PROBE_BYTES: u64 = 64 * 1024;
+/// A token lives a day and is renewed five minutes early. A server lets one device of an account be signed in.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600 - 300);
 /// Longest text of the vendor's that goes into a message, in characters.
 const LONGEST_TEXT: usize = 200;
 
@@ -41,6 +45,15 @@ pub(crate) struct Boost {
     session: Session,
 }
 
+/// What hangs on a call that is not a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stake {
+    /// Nothing is sold or freed by it: any 401 is answered with a new token.
+    None,
+    /// It sells or frees: only a 401 in the server's own words says that it was not processed.
+    Seats,
+}
+
 /// What an effect came to, when it was not answered with success.
 pub(crate) enum Trouble {
     /// Provably nothing happened.
@@ -59,9 +72,12 @@ pub(crate) struct Said {
 }
 
 impl Boost {
-    pub(crate) fn new(settings: Checked) -> Result<Self, AdapterError> {
+    pub(crate) fn new(settings: Checked, sessions: Option<Arc<dyn SessionKeeper>>) -> Result<Self, AdapterError> {
         let http = Client::new(settings.http.clone())?;
-        Ok(Self { http, settings, session: Session::default() })
+        // Another server, user or password is another session.
+        let account = ["boost", settings.http.base.as_str(), &settings.username];
+        let session = Session::new(&account, &settings.password, TOKEN_LIFE, sessions);
+        Ok(Self { http, settings, session })
     }
 
     pub(crate) fn host(&self) -> String {
@@ -110,7 +126,7 @@ impl Boost {
         verb: Verb,
         url: Url,
         body: &Value,
-        (deadline, wait_longer): (Deadline, Duration),
+        (deadline, wait_longer, stake): (Deadline, Duration, Stake),
         again: impl AsyncFnOnce() -> Result<(), AdapterError>,
     ) -> Result<Answer, Trouble> {
         let mut failed: Option<Secret> = None;
@@ -130,6 +146,9 @@ impl Boost {
                 Err(NotAnswered::Unknown(error)) => return Err(Trouble::Doubt(error)),
             };
             match answer.status {
+                401 if stake == Stake::Seats && !says_token(&answer) => {
+                    return Err(Trouble::Doubt(refused(&answer, operation)));
+                }
                 401 if failed.is_some() => return Err(Trouble::Nothing(token_refused(operation))),
                 401 => failed = Some(token),
                 200..=299 => return Ok(answer),
@@ -172,7 +191,7 @@ impl Boost {
                     Class::Auth,
                     "SignInRefused",
                     OPERATION,
-                    format!("{}: “{}”; check username and password", answer.saw(), self.redacted(&said)),
+                    format!("{}: “{}”; check username and password", answer.saw(), said),
                 ),
                 _ => answer.refused(),
             });
@@ -189,11 +208,6 @@ impl Boost {
                 Err(AdapterError::new(Class::VendorFault, "MalformedBody", OPERATION, why))
             }
         }
-    }
-
-    /// The vendor's words, should they repeat what they were told.
-    fn redacted(&self, text: &str) -> String {
-        text.replace(self.settings.password.expose(), "***").replace(&self.settings.username, "***")
     }
 
     /// Does anybody answer? Not signed in.
@@ -249,7 +263,15 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(answer: &'a Answer, operation: &str) 
 /// The text of an error that is JSON with a message.
 pub(crate) fn message(answer: &Answer) -> Option<String> {
     let refused: Refused<'_> = serde_json::from_str(lenient::text(&answer.body)?).ok()?;
-    Some(refused.message.trimmed()?.chars().take(LONGEST_TEXT).collect())
+    Some(answer.told(refused.message.trimmed()?).chars().take(LONGEST_TEXT).collect())
+}
+
+/// Is a 401 the server's own: JSON with a message about its token, such as `Invalid JWT Token`?
+fn says_token(answer: &Answer) -> bool {
+    message(answer).is_some_and(|message| {
+        let lower = message.to_ascii_lowercase();
+        lower.contains("jwt") || lower.contains("token")
+    })
 }
 
 /// Any status that is no success.
@@ -267,7 +289,7 @@ pub(crate) fn refused(answer: &Answer, operation: &str) -> AdapterError {
 
 /// A success that cannot be read: a web page, something cut off.
 pub(crate) fn malformed(answer: &Answer, operation: &str) -> AdapterError {
-    let context = format!("{} with something else than was promised: {}", answer.saw(), excerpt(&answer.body));
+    let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
     AdapterError::new(Class::VendorFault, "MalformedBody", operation, context)
 }
 

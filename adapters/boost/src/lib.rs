@@ -1,6 +1,6 @@
 //! The Boost box office, one server for each cinema.
 //!
-//! How a pass goes: `session` signs in once, `source` walks the pages of showtimes and asks for those that the list hides,
+//! How a pass goes: the kit's session signs in once for all, `source` walks the pages of showtimes and asks for those that the list hides,
 //! `facts` turns a show into a screening. How a sale goes: `box_office` reads the show, prepares (which holds the seats) and
 //! confirms (which sells them). `client` makes each call and knows what an answer means; `wire` has the vendor's shapes.
 //!
@@ -9,7 +9,6 @@
 mod box_office;
 mod client;
 mod facts;
-mod session;
 mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
@@ -50,7 +49,7 @@ struct Cinema {
 fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError> {
     let checked = settings::check(settings, &context)?;
     let duo = checked.duo;
-    let boost = Boost::new(checked).map_err(|error| SettingsError::one("base_url", error.context))?;
+    let boost = Boost::new(checked, context.sessions).map_err(|error| SettingsError::one("base_url", error.context))?;
     let boost = Arc::new(boost);
     Ok(Arc::new(Cinema { shows: Shows::new(Arc::clone(&boost)), boost, duo }))
 }

@@ -87,6 +87,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     checks.ensure(station, "station_name", "write 1 to 60 characters");
     checks.number("horizon_days", settings.horizon_days, 1..=365);
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    checks.user(&settings.username);
     let password = checks.secret("password", &settings.password);
     let (base, password) = checks.done(base.zip(password))?;
     Ok(Checked {

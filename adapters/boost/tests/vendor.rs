@@ -4,14 +4,16 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use passerelle_boost::simulator::{BoostSimulator, Quirks, SimShow};
 use passerelle_contract::{
     Adapter, AdapterError, BookOutcome, BoxFuture, CancelOutcome, Completeness, Deadline, Journal, Order, Page, Pull,
-    Quantity, Row, Screening, Ticket,
+    Quantity, Row, Screening, SessionKeeper, Ticket,
 };
+use passerelle_testkit::sessions::MemorySessions;
 use passerelle_testkit::simulator::Simulator as _;
 
 async fn pull(adapter: &dyn Adapter, known: &[i64]) -> Vec<Page<Screening>> {
@@ -111,6 +113,32 @@ async fn a_token_that_is_dropped_in_the_middle_is_got_again() {
         simulator.revoke_tokens();
     }
     assert!(shows > 250, "{shows}");
+}
+
+#[tokio::test]
+async fn two_processes_share_the_one_session_that_the_server_allows() {
+    let simulator = BoostSimulator::start().await.unwrap();
+    let kept = Arc::new(MemorySessions::default());
+    let process = || common::adapter(&simulator, Some(Arc::clone(&kept) as Arc<dyn SessionKeeper>));
+    let processes = [process(), process(), process()];
+    let bookings = (0..48).map(|number| {
+        let adapter = Arc::clone(&processes[number % processes.len()]);
+        async move { book(adapter.as_ref(), &order(1)).await }
+    });
+    let outcomes = futures_util::future::join_all(bookings).await;
+    let sold = outcomes.iter().filter(|outcome| matches!(outcome, BookOutcome::Booked(_))).count();
+    assert_eq!((sold, simulator.seats_sold()), (48, 48), "{outcomes:?}");
+    let sign_ins = || simulator.log().all().iter().filter(|call| call.path.ends_with("/login")).count();
+    assert_eq!(sign_ins(), 1);
+    // A process that starts later signs nobody out; when the server drops the token, one of them gets the next for all.
+    assert!(matches!(book(process().as_ref(), &order(1)).await, BookOutcome::Booked(_)));
+    assert_eq!(sign_ins(), 1);
+    simulator.revoke_tokens();
+    let one = order(1);
+    let again = futures_util::future::join_all(processes.iter().map(|each| book(each.as_ref(), &one))).await;
+    assert!(again.iter().all(|outcome| matches!(outcome, BookOutcome::Booked(_))), "{again:?}");
+    assert_eq!(sign_ins(), 2);
+    assert!(!kept.kept().is_empty() && kept.kept().iter().all(|text| !text.contains("jeton")), "it is kept sealed");
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Selling and freeing seats.
 //!
 //! A sale reads the show and its seat map as they are now, chooses seats, and sells them with one call. That call is sent once
-//! more, with other seats, only after the vendor rejected it. There is no way to look a sale up: for numbered seats the map tells
+//! more, with other seats, only after it was rejected and the map shows a seat of it free: a sale is whole, so that it was not
+//! made. No word of the vendor's that refuses a sale is published, and something on the way can answer with a status after the
+//! vendor has sold, so that no status alone is believed. There is no way to look a sale up: for numbered seats the map tells
 //! afterwards that nothing was sold (the seats are still free); anything else is for a person.
 
 use std::collections::HashSet;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Cds, For};
 use crate::facts;
+use crate::in_hand::Held;
 use crate::seats::{self, Cell, Map};
 use crate::statics::{Static, Voucher};
 use crate::wire::{self, Mapped};
@@ -187,7 +190,7 @@ impl Cds {
                 return Err(NotSold::Refused(Refusal::ShowGone));
             };
             let voucher = sellable(&live, order)?;
-            let chosen = self.choose(order, &live, &statics, deadline).await?;
+            let (chosen, _in_hand) = self.choose(order, &live, &statics, deadline).await?;
             if deadline.left() < SALE_NEEDS {
                 let why = "too little time is left to sell; nothing was sold";
                 return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "NoTimeToSell", "sell", why)));
@@ -209,20 +212,20 @@ impl Cds {
         })))
     }
 
-    /// Seats for a numbered show; none for any other.
+    /// Seats for a numbered show; none for any other. Until the second is dropped nobody else here chooses them.
     async fn choose(
         &self,
         order: &Order,
         live: &Live,
         statics: &Static,
         deadline: Deadline,
-    ) -> Result<Vec<Seat>, NotSold> {
+    ) -> Result<(Vec<Seat>, Held<'_>), NotSold> {
         if live.mapped == Mapped::No {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), self.in_hand.nothing()));
         }
         let map = self.seat_map(order, deadline).await?;
         if live.mapped == Mapped::Unsaid && map.iter().flatten().all(|cell| *cell == 0) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), self.in_hand.nothing()));
         }
         let Some((counting, table)) = statics.counting(live.screen) else {
             let why = "the room of the show is not among the screens, so that no seat can be named";
@@ -235,7 +238,9 @@ impl Cds {
                 .into_iter()
                 .filter(|cell| seats::label(&map, *cell, counting, table).is_none()),
         );
-        let Some(cells) = seats::choose(&map, order.quantity, &nameless) else {
+        let Some((cells, held)) =
+            self.in_hand.take(&order.show_key, &nameless, |unusable| seats::choose(&map, order.quantity, unusable))
+        else {
             let free = seats::free(&map, &nameless).len();
             if free == 0 && !nameless.is_empty() {
                 let why = "no free seat of the room has a printed name; check the room's table of labels at the vendor";
@@ -246,10 +251,11 @@ impl Cds {
                 _ => Refusal::SoldOut,
             }));
         };
-        Ok(cells
+        let seats = cells
             .into_iter()
             .filter_map(|cell| Some(Seat { cell, label: seats::label(&map, cell, counting, table)? }))
-            .collect())
+            .collect();
+        Ok((seats, held))
     }
 
     /// The call that sells.
@@ -272,12 +278,22 @@ impl Cds {
         };
         match answer.status {
             200..=299 => self.sale_of(order, &answer, left, deadline).await.map(Created::Sold),
-            // Looked at and rejected: usually a seat that was taken meanwhile.
-            400 | 409 | 422 => Ok(Created::Rejected(answer.refused())),
-            // Turned away before anybody looked at it.
-            401 | 403 | 404 | 405 | 429 => Err(NotSold::Nothing(answer.refused())),
+            // Looked at and rejected, as it seems: usually a seat that was taken meanwhile.
+            400 | 409 | 422 if self.is_one_free(order, chosen, deadline).await => {
+                Ok(Created::Rejected(answer.refused()))
+            }
             _ => Err(NotSold::unknown(answer.refused())),
         }
+    }
+
+    /// Does the map show one of these seats free? A doubt is a no.
+    async fn is_one_free(&self, order: &Order, chosen: &[Seat], deadline: Deadline) -> bool {
+        if chosen.is_empty() {
+            return false;
+        }
+        let Ok(map) = self.seat_map(order, deadline).await else { return false };
+        let free = seats::free(&map, &HashSet::new());
+        chosen.iter().any(|seat| free.contains(&seat.cell))
     }
 
     /// The sale in an answer. One that cannot be read is a doubt; one of the wrong size is put right or taken back.
@@ -339,9 +355,6 @@ impl Cds {
         let body = json!({ "paiementtypeid": payment, "barcodes": numbers });
         match self.act(OPERATION, Verb::Put, "transaction/cancel", &body, deadline.left()).await {
             Ok(answer) if (200..300).contains(&answer.status) => self.voided(tickets, &answer),
-            Ok(answer) if matches!(answer.status, 401 | 403 | 404 | 405) => {
-                all(&|| CancelOutcome::NotAttempted(answer.refused()))
-            }
             Ok(answer) => all(&|| CancelOutcome::Unknown(answer.refused())),
             Err(NotAnswered::NotSent(error)) => all(&|| CancelOutcome::NotAttempted(error.again())),
             Err(NotAnswered::Unknown(error)) => all(&|| CancelOutcome::Unknown(error.again())),

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, Deadline};
-use passerelle_kit::http::{Act, Answer, Client, Get, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::http::{Act, Answer, Client, Get, NotAnswered, RetryBudget, Verb};
 use passerelle_kit::lenient;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::in_hand::InHand;
 use crate::settings::Checked;
 use crate::statics::Statics;
 
@@ -36,12 +37,14 @@ pub(crate) struct Cds {
     settings: Checked,
     /// What rarely changes, as last read.
     pub(crate) statics: Statics,
+    /// Seats that are being sold.
+    pub(crate) in_hand: InHand,
 }
 
 impl Cds {
     pub(crate) fn new(settings: Checked) -> Result<Self, AdapterError> {
         let http = Client::new(settings.http.clone())?;
-        Ok(Self { http, settings, statics: Statics::default() })
+        Ok(Self { http, settings, statics: Statics::default(), in_hand: InHand::default() })
     }
 
     pub(crate) fn host(&self) -> String {
@@ -85,8 +88,7 @@ impl Cds {
 
     /// A success that cannot be read: a web page, something cut off.
     pub(crate) fn malformed(&self, answer: &Answer) -> AdapterError {
-        let beginning = excerpt(&answer.body).replace(self.settings.api_token.expose(), "***");
-        let context = format!("{} with something else than was promised: {beginning}", answer.saw());
+        let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
         AdapterError::new(Class::VendorFault, "MalformedBody", "read an answer", context)
     }
 

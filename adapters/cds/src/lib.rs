@@ -5,11 +5,12 @@
 //! them. `client` makes each call and knows what an answer means; `wire` has the vendor's shapes.
 //!
 //! Invariants: the token, which travels in every address, shows in no message; the one call that sells is never repeated
-//! unless the vendor rejected it.
+//! unless it was rejected and the seat map shows that it sold nothing.
 
 mod box_office;
 mod client;
 mod facts;
+mod in_hand;
 mod seats;
 mod settings;
 #[cfg(feature = "simulator")]

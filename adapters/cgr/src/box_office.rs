@@ -214,7 +214,7 @@ impl Cgr {
                 }
             },
             Err(Wrong::Said(said)) => Err(said_no(*said, order)),
-            Err(Wrong::Odd(error)) if turned_away(answer.status) => Err(NotSold::Nothing(error)),
+            // A status without the vendor's envelope may come from something on the way, after the vendor has sold.
             Err(Wrong::Odd(error)) => Err(NotSold::suspected(error, seen(&answer, order))),
         }
     }
@@ -234,15 +234,9 @@ impl Cgr {
                 Sentence::Account => CancelOutcome::NotAttempted(said.error),
                 _ => CancelOutcome::Unknown(said.error),
             },
-            Err(Wrong::Odd(error)) if turned_away(answer.status) => CancelOutcome::NotAttempted(error),
             Err(Wrong::Odd(error)) => CancelOutcome::Unknown(error),
         }
     }
-}
-
-/// Turned away before anybody looked at the request. An assumption: nobody has published what the vendor does then.
-const fn turned_away(status: u16) -> bool {
-    matches!(status, 401 | 403 | 404 | 405 | 429)
 }
 
 /// An answer that is whole, with a code other than 0. What the table does not know is a plain no too, which sold nothing: an

@@ -168,21 +168,12 @@ impl Cgr {
             let why = format!("{}, and its result is no JSON with a code", answer.saw());
             return Err(Wrong::Odd(malformed(saying, &why)));
         };
-        if code == 0 { Ok(json) } else { Err(Wrong::Said(Box::new(self.said(code, &words, operation, json, private)))) }
-    }
-
-    fn said(&self, code: i64, words: &str, operation: Operation, json: String, private: &[&str]) -> Said {
-        let sentence = sentences::read(words);
-        let words = self.redacted(words, private);
-        let (class, kind) = match (sentence, operation) {
-            (Sentence::Account, _) => (Class::Auth, "SignInRefused"),
-            (_, Operation::Book) => (Class::VendorFault, "Rejected"),
-            // Asked again it may work: reading and voiding do no harm twice.
-            (_, Operation::List | Operation::Cancel) => (Class::Transient, "Rejected"),
-        };
-        let hint = if class == Class::Auth { "; check username and password" } else { "" };
-        let why = format!("the vendor answers with error {code}: “{words}”{hint}");
-        Said { code, sentence, words, error: AdapterError::new(class, kind, saying(operation), why), json }
+        if code == 0 {
+            return Ok(json);
+        }
+        let sentence = sentences::read(&words);
+        let words = self.redacted(&answer.told(&words), private);
+        Err(Wrong::Said(Box::new(refused(code, (sentence, words), operation, json))))
     }
 
     fn fault(&self, answer: &Answer, saying: &str, words: &str, private: &[&str]) -> AdapterError {
@@ -190,7 +181,7 @@ impl Cgr {
             Sentence::Account => (Class::Auth, "SignInRefused"),
             _ => (Class::Transient, "SoapFault"),
         };
-        let why = format!("{} with a fault: “{}”", answer.saw(), self.redacted(words, private));
+        let why = format!("{} with a fault: “{}”", answer.saw(), self.redacted(&answer.told(words), private));
         AdapterError::new(class, code, saying, why)
     }
 
@@ -224,6 +215,19 @@ impl Cgr {
         let films = listing.films.map_or(0, |films| films.len());
         Ok(format!("cinema {number} lists {films} film(s)"))
     }
+}
+
+/// The vendor's no, with its words as they may be told.
+fn refused(code: i64, (sentence, words): (Sentence, String), operation: Operation, json: String) -> Said {
+    let (class, kind) = match (sentence, operation) {
+        (Sentence::Account, _) => (Class::Auth, "SignInRefused"),
+        (_, Operation::Book) => (Class::VendorFault, "Rejected"),
+        // Asked again it may work: reading and voiding do no harm twice.
+        (_, Operation::List | Operation::Cancel) => (Class::Transient, "Rejected"),
+    };
+    let hint = if class == Class::Auth { "; check username and password" } else { "" };
+    let why = format!("the vendor answers with error {code}: “{words}”{hint}");
+    Said { code, sentence, words, error: AdapterError::new(class, kind, saying(operation), why), json }
 }
 
 /// A text with something in it hidden, in capitals or not: box offices like to shout names.

@@ -76,6 +76,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
     let cinema_id = settings.cinema_id.trim().to_owned();
     checks.text("cinema_id", &cinema_id, MAX_CINEMA_CHARS, "write 1 to 40 characters");
     let timeout = checks.timeout("timeout_seconds", settings.timeout_seconds);
+    checks.user(&settings.username);
     let password = checks.secret("password", &settings.password);
     let (service, password) = checks.done(service.zip(password))?;
     // Every call has a time limit of its own within these.

@@ -4,7 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{AdapterError, BoxOffice, Issue, NoticeSink, Probe, PushIntake, Screening, Source, StockLine};
+use crate::{
+    AdapterError, BoxOffice, Issue, NoticeSink, Probe, PushIntake, Screening, SessionKeeper, Source, StockLine,
+    Unspoken,
+};
 
 /// A future that can live in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -125,6 +128,10 @@ pub struct Context {
     pub allow_private_addresses: bool,
     /// Folder against which relative paths in settings are read (the configuration file's).
     pub base_dir: std::path::PathBuf,
+    /// Keeps sessions for all processes of the gateway. None where nothing is sold: then a session is this adapter's alone.
+    pub sessions: Option<Arc<dyn SessionKeeper>>,
+    /// The secrets of its settings, as they are read: whoever tells a vendor's words hides them.
+    pub unspoken: Unspoken,
 }
 
 /// Everything that is wrong with a connection's settings, at once.

@@ -15,7 +15,9 @@ mod fact;
 mod notice;
 mod probe;
 mod screening;
+mod session;
 mod source;
+mod unspoken;
 mod value;
 
 pub use adapter::{
@@ -31,8 +33,10 @@ pub use fact::{DataError, DataProblem, Legible, Note, NoteKind, Position, Row, S
 pub use notice::{Delivery, Issue, Message, NoticeSink, NoticeTerms};
 pub use probe::{Evidence, Probe, ProbeAsk, ProbeKind};
 pub use screening::{Film, Format, Places, Poster, Screening, Showtime, Starts, Tariff, WallClock};
+pub use session::{SessionKeeper, SessionLock};
 pub use source::{
     Completeness, Cursor, Duplicates, End, Expectations, IntakeError, Page, PageStream, Pull, PushIntake, PushMode,
     Source,
 };
+pub use unspoken::Unspoken;
 pub use value::{Cents, Ean, EanError, Quantity, Terms};

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use passerelle_contract::{AdapterError, Class, SettingsError};
-use passerelle_kit::http::{Act, Answer, Client, Config, Get, Lane, NotAnswered, RetryBudget, Verb, excerpt};
+use passerelle_kit::http::{Act, Answer, Client, Config, Get, Lane, NotAnswered, RetryBudget, Verb};
 use passerelle_kit::lenient;
 use url::Url;
 
@@ -238,9 +238,12 @@ impl Ems {
             NotAnswered::Unknown(error) => Trouble::Doubt(told(error)),
         })?;
         match answer.status {
-            200..=299 => lenient::text(&answer.body).and_then(wire::reply).ok_or_else(|| Trouble::Doubt(odd(call))),
-            // Turned away before anybody looked at it: wrong signature, wrong address, wrong form, too many.
-            400 | 401 | 403 | 404 | 405 | 415 | 422 | 429 => Err(Trouble::Nothing(told(answer.refused()))),
+            200..=299 => match lenient::text(&answer.body).and_then(wire::reply) {
+                Some(Reply::No(no)) => Ok(Reply::No(No { text: answer.told(&no.text).replace(&digest, "…"), ..no })),
+                Some(reply) => Ok(reply),
+                None => Err(Trouble::Doubt(odd(call))),
+            },
+            // Even where it says that nobody looked at it: something on the way can say so after the vendor has acted.
             _ => Err(Trouble::Doubt(told(answer.refused()))),
         }
     }
@@ -260,7 +263,7 @@ pub(crate) fn now() -> u64 {
 
 /// An export that cannot be read. It names no person, so that its beginning may be shown.
 pub(crate) fn malformed(answer: &Answer, operation: &str) -> AdapterError {
-    let context = format!("{} with something else than was promised: {}", answer.saw(), excerpt(&answer.body));
+    let context = format!("{} with something else than was promised: {}", answer.saw(), answer.excerpt());
     AdapterError::new(Class::VendorFault, "MalformedBody", operation, context)
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use passerelle_contract::{Context, EventKind, SettingProblem, SettingsError};
+use passerelle_contract::{Context, EventKind, SettingProblem, SettingsError, Unspoken};
 use url::Url;
 
 use crate::secret::{Secret, SecretRef};
@@ -27,13 +27,15 @@ const LONGEST_NUMBER: usize = 16;
 pub struct Checks {
     problems: Vec<SettingProblem>,
     base_dir: PathBuf,
+    unspoken: Unspoken,
 }
 
 impl Checks {
     /// None so far.
     #[must_use]
     pub fn new(context: &Context) -> Self {
-        Self { problems: Vec::new(), base_dir: Path::new(&context.base_dir).to_owned() }
+        let base_dir = Path::new(&context.base_dir).to_owned();
+        Self { problems: Vec::new(), base_dir, unspoken: context.unspoken.clone() }
     }
 
     /// Notes a problem unless all is well; `message` says what to write instead.
@@ -113,9 +115,16 @@ impl Checks {
         self.ensure(!has_credentials(written), path, &message);
     }
 
-    /// A secret, read from where its setting says.
+    /// A secret, read from where its setting says. No text made of the vendor's answers repeats it.
     pub fn secret(&mut self, path: &str, written: &SecretRef) -> Option<Secret> {
-        written.resolve(&self.base_dir).map_err(|why| self.problems.push(why.at(path))).ok()
+        let secret = written.resolve(&self.base_dir).map_err(|why| self.problems.push(why.at(path))).ok()?;
+        self.unspoken.add(secret.expose());
+        Some(secret)
+    }
+
+    /// A user name: as little to be repeated as a secret.
+    pub fn user(&mut self, name: &str) {
+        self.unspoken.add(name);
     }
 
     /// What was checked, when all is well.

@@ -6,6 +6,7 @@
 //! what settings only name. [`json`] keeps numbers as they were written and tells a web page from data; [`lenient`] reads the fields
 //! of a record so that one odd value loses nothing else, [`records`] reads fields whichever way they are written, and [`clock`] the
 //! beginnings of shows; [`pass`] cuts what came in one go into pages; [`sales`] has what box offices say alike and voids each sale once,
+//! [`session`] shares one session of an account between all who need it,
 //! [`notice`] writes what venues' software is told. [`mod@reference`] and
 //! [`money`] read EANs, prices and quantities as shops write them.
 //!
@@ -23,4 +24,5 @@ pub mod records;
 pub mod reference;
 pub mod sales;
 pub mod secret;
+pub mod session;
 pub mod settings;

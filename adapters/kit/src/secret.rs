@@ -42,6 +42,16 @@ pub struct Secret(SecretString);
 pub struct SecretProblem(String);
 
 impl SecretRef {
+    /// Is the place there, and nothing in it? One that is not there, or that this process may not read, is no answer to that.
+    #[must_use]
+    pub fn is_there_and_empty(&self, base_dir: &Path) -> bool {
+        let text = match self {
+            Self::Env(name) => read_variable(name),
+            Self::File(path) => read_file(&base_dir.join(path)),
+        };
+        text.is_ok_and(|text| text.trim().is_empty())
+    }
+
     /// Reads the secret and drops line ends after it (editors and `echo` leave one).
     ///
     /// # Errors
@@ -53,7 +63,7 @@ impl SecretRef {
             Self::File(path) => read_file(&base_dir.join(path))?,
         };
         let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(SecretProblem(format!("the secret in {self} is empty")));
         }
         Ok(Secret::new(text))

@@ -27,6 +27,8 @@ use crate::wire;
 const SALE_NEEDS: Duration = Duration::from_secs(3);
 /// Its answer is waited for so much longer than the caller has.
 const LATE_ANSWER: Duration = Duration::from_secs(14);
+/// Time at least to look for an order that was refused.
+const LOOK_AFTER_NO: Duration = Duration::from_secs(3);
 /// Time to take a sale of the wrong size back, once its answer is there.
 const TAKE_BACK: Duration = Duration::from_secs(5);
 /// When a lost sale is looked for. A worker that does not answer is given up by its own server, as a rule after a minute.
@@ -180,12 +182,7 @@ impl Pretix {
                 // The answer to something else, repeated by pretix or by something before it: nobody knows of ours.
                 _ => Err(NotSold::unknown(malformed(SELL, answer))),
             },
-            400 => match client::json::<Value>(answer) {
-                Some(Value::Object(why)) => self.said_no(&why, answer, order, key, trace, deadline).await,
-                Some(Value::Array(_)) => Err(NotSold::Nothing(refused(answer))),
-                _ => Err(NotSold::unknown(malformed(SELL, answer))),
-            },
-            status if turned_away(status) => Err(NotSold::Nothing(answer.refused())),
+            400..=499 => self.after_a_no(answer, order, key, trace, deadline).await,
             // Also 409: a crashed worker leaves its key locked, whatever it did.
             200..=299 => Err(NotSold::unknown(malformed(SELL, answer))),
             _ => Err(NotSold::unknown(answer.refused())),
@@ -206,6 +203,32 @@ impl Pretix {
         }
     }
 
+    /// A refusal is believed once pretix does not have the order: something on the way can refuse what pretix has taken. One
+    /// that is not in pretix's own form leaves it unknown, since whoever said it may be passing the order on.
+    async fn after_a_no(
+        &self,
+        answer: &Answer,
+        order: &Order,
+        key: &Key,
+        trace: &Trace,
+        deadline: Deadline,
+    ) -> Result<Vec<Ticket>, NotSold> {
+        let until = Deadline::after(deadline.left().max(LOOK_AFTER_NO));
+        match self.order(&trace.event, &trace.code, until).await {
+            Ok(Some(made)) => {
+                return self.tickets_of(&made, order, key).ok_or_else(|| NotSold::unknown(refused(answer)));
+            }
+            Ok(None) => {}
+            Err(_) => return Err(NotSold::unknown(refused(answer))),
+        }
+        match (answer.status, client::json::<Value>(answer)) {
+            (400, Some(Value::Object(why))) => Err(self.said_no(&why, answer, order, key, deadline).await),
+            (400, Some(Value::Array(_))) => Err(NotSold::Nothing(refused(answer))),
+            (status, _) if turned_away(status) && client::says_why(answer) => Err(NotSold::Nothing(answer.refused())),
+            _ => Err(NotSold::unknown(answer.refused())),
+        }
+    }
+
     /// A refusal undid the order whole. Its sentences change with language and release, so that only its keys are looked at.
     async fn said_no(
         &self,
@@ -213,28 +236,23 @@ impl Pretix {
         answer: &Answer,
         order: &Order,
         key: &Key,
-        trace: &Trace,
         deadline: Deadline,
-    ) -> Result<Vec<Ticket>, NotSold> {
+    ) -> NotSold {
         if why.contains_key("code") {
-            // The code is taken, and by us: somebody on the way repeated the order, and the first one counts. Nothing is
-            // taken back here: what is not exactly ours is for a person.
-            let made = self.order(&trace.event, &trace.code, deadline).await;
-            let made = made.map_err(NotSold::unknown)?;
-            let tickets = made.and_then(|made| self.tickets_of(&made, order, key));
-            return tickets.ok_or_else(|| NotSold::unknown(refused(answer)));
+            // The code is taken, and the order of that name cannot be seen: a person looks.
+            return NotSold::unknown(refused(answer));
         }
         if why.contains_key("positions") {
             // Sold out, and half a dozen other reasons: the quotas tell.
-            return Err(match self.live(key, deadline).await {
+            return match self.live(key, deadline).await {
                 Ok(Live::Not(refusal)) => NotSold::Refused(refusal),
                 Ok(Live::Open { left, .. }) => {
                     too_few(left, order.quantity).map_or_else(|| NotSold::Nothing(refused(answer)), NotSold::Refused)
                 }
                 Err(error) => NotSold::Nothing(error),
-            });
+            };
         }
-        Err(NotSold::Nothing(refused(answer)))
+        NotSold::Nothing(refused(answer))
     }
 }
 

@@ -12,7 +12,7 @@ use passerelle_kit::http::{Answer, NotAnswered};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{self, Pretix, malformed, turned_away};
+use crate::client::{self, Pretix, malformed};
 use crate::keys::{Key, is_slug};
 use crate::wire::{self, CANCELED, Money, PAID, Position};
 
@@ -199,7 +199,13 @@ impl Pretix {
             match self.void_positions(event, &order, &void, deadline).await {
                 Tried::Done => return told(&rulings, &CancelOutcome::Cancelled),
                 Tried::Nothing(error) => return told(&rulings, &CancelOutcome::NotAttempted(error)),
-                Tried::Doubt(error) => return told(&rulings, &CancelOutcome::Unknown(error)),
+                // pretix can be asked what became of it; only a plain "void" ends the doubt.
+                Tried::Doubt(error) => {
+                    let now = self.order(event, code, deadline).await.ok().flatten();
+                    let is_void = now.is_some_and(|now| void.iter().all(|id| ruling(&now, *id) == Ruling::VoidBefore));
+                    let outcome = if is_void { CancelOutcome::Cancelled } else { CancelOutcome::Unknown(error) };
+                    return told(&rulings, &outcome);
+                }
                 // Cancelled meanwhile, or become the last ones: the order is read again.
                 Tried::Refused => {}
             }
@@ -246,7 +252,7 @@ impl Pretix {
             200 if shows_void(&answer, code, void) => Tried::Done,
             200..=299 => Tried::Doubt(malformed(CANCEL, &answer)),
             400 if client::json::<Value>(&answer).is_some() => Tried::Refused,
-            status if turned_away(status) => Tried::Nothing(answer.refused()),
+            // Whatever its status says: something on the way can say so after pretix has acted.
             _ => Tried::Doubt(answer.refused()),
         }
     }

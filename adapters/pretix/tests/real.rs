@@ -253,9 +253,9 @@ async fn lost(stage: &Stage) {
     let found = stage.office().find(&order, &written[0], Look::Early, soon()).await;
     let FindOutcome::Sold(tickets) = found else { panic!("{found:?}") };
     assert_eq!((tickets.len(), stage.left(&order).await), (2, less(before, 2)));
-    // Its cancellation is lost too, and is done all the same.
+    // The answer to its cancellation is lost too: the order tells that it is done.
     let outcomes = adapter.box_office().unwrap().cancel(&tickets, soon()).await;
-    assert!(all_are(&outcomes, "Unknown"), "{outcomes:?}");
+    assert!(all_are(&outcomes, "Cancelled"), "{outcomes:?}");
     assert!(all_are(&stage.cancel(&tickets).await, "AlreadyCancelled"));
     assert_eq!(stage.left(&order).await, before);
     let found = stage.office().find(&order, &written[0], Look::Last, soon()).await;

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, Unit};
 use passerelle_contract::{AdapterError, Class};
-use passerelle_kit::http::{Answer, Client, Get, RetryBudget, excerpt};
+use passerelle_kit::http::{Answer, Client, Get, RetryBudget};
 use passerelle_kit::json::{Keys, Object};
 use serde_json::value::RawValue;
 
@@ -104,7 +104,7 @@ pub(crate) fn meaning(answer: Answer) -> Result<Meaning, AdapterError> {
         404 => Err(unknown_shop(&answer)),
         400 if mentions_siret(&answer.body) => Err(unknown_shop(&answer)),
         400 => {
-            let context = format!("{}: {}", answer.saw(), excerpt(&answer.body));
+            let context = format!("{}: {}", answer.saw(), answer.excerpt());
             Ok(Meaning::BadRequest(AdapterError::new(Class::VendorFault, "BadRequest", LIST, context)))
         }
         _ => Err(answer.refused()),

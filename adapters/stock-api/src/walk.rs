@@ -251,7 +251,7 @@ impl<'a> Walk<'a> {
 pub(crate) fn parse<'b>(answer: &Answer, body: &'b [u8], reading: Reading) -> Result<WirePage<'b>, AdapterError> {
     let body = if answer.status == 204 { &[] } else { body };
     read_page(body, answer.content_type(), reading).map_err(|wrong| {
-        let context = format!("{}: {}", answer.saw(), wrong.0);
+        let context = format!("{}: {}", answer.saw(), answer.told(&wrong.0));
         AdapterError::new(Class::VendorFault, "MalformedBody", LIST, context)
     })
 }

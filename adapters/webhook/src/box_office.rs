@@ -302,6 +302,10 @@ impl Software {
             Ok(CancelSaid::NotKnown) => CancelOutcome::NotFound,
             Ok(CancelSaid::Refused) => CancelOutcome::Refused("the software refuses, with status 422".to_owned()),
             Ok(CancelSaid::Nothing(error)) => CancelOutcome::NotAttempted(error),
+            Ok(CancelSaid::TurnedAway(error)) => {
+                self.known.forget(&sale.stock_id);
+                CancelOutcome::Unknown(error)
+            }
             Ok(CancelSaid::Doubt(error)) | Err(error) => {
                 self.known.forget(&sale.stock_id);
                 CancelOutcome::ToBeTold(error)

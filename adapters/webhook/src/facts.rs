@@ -110,7 +110,7 @@ pub(crate) struct Made {
 pub(crate) enum SaleSaid {
     Sold(Vec<Made>, Left),
     Refused(Refusal),
-    /// Turned away: nothing was sold.
+    /// Refused in a word of the contract's: nothing was sold.
     Nothing(AdapterError),
     /// Something may have been sold, these at least.
     Doubt(AdapterError, Vec<Made>),
@@ -129,7 +129,8 @@ pub(crate) fn sale(said: &Said<'_>, quantity: u32) -> SaleSaid {
             let hint = "the vendor was told to void this booking before it was asked to sell";
             SaleSaid::Nothing(said.error(Class::Data, "RefusedByVendor", hint))
         }
-        (401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 | 429, ..) => SaleSaid::Nothing(said.by_status()),
+        // The contract's own "no, for another reason". Without a word it may come from something on the way, after the sale.
+        (422, word, Some(_)) if !word.is_empty() => SaleSaid::Nothing(said.by_status()),
         (200..=299, ..) => {
             SaleSaid::Doubt(said.odd("the contract wants the tickets as JSON, with 200 or 201"), Vec::new())
         }
@@ -207,8 +208,11 @@ pub(crate) enum CancelSaid {
     /// The software does not know the booking or a barcode of it.
     NotKnown,
     Refused,
-    /// Turned away: nothing happened, and nothing will until a person acts.
+    /// Nothing was asked.
     Nothing(AdapterError),
+    /// Turned away, as it seems, without a word of the contract's: a person must look at the settings. Something on the way may
+    /// have said it after the software has acted.
+    TurnedAway(AdapterError),
     /// It may be void.
     Doubt(AdapterError),
 }
@@ -224,7 +228,7 @@ pub(crate) fn cancel(said: &Said<'_>) -> CancelSaid {
         (409, "already_used", _) => CancelSaid::AlreadyUsed,
         (404 | 410, "unknown_booking" | "unknown_barcode", _) => CancelSaid::NotKnown,
         (422, ..) => CancelSaid::Refused,
-        (401 | 403 | 404 | 405 | 410 | 413 | 415, ..) => CancelSaid::Nothing(said.by_status()),
+        (401 | 403 | 404 | 405 | 410 | 413 | 415, ..) => CancelSaid::TurnedAway(said.by_status()),
         (200..=299, ..) => CancelSaid::Doubt(said.odd("the contract wants a JSON object, with 200")),
         _ => CancelSaid::Doubt(said.by_status()),
     }

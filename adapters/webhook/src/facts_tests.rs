@@ -141,7 +141,7 @@ fn refusals_are_those_of_the_table() {
 }
 
 #[test]
-fn who_is_turned_away_sold_nothing_and_all_else_is_in_doubt() {
+fn only_words_of_the_contract_say_that_nothing_was_sold_and_all_else_is_in_doubt() {
     for (status, class) in [
         (401, Class::Auth),
         (403, Class::Auth),
@@ -151,8 +151,11 @@ fn who_is_turned_away_sold_nothing_and_all_else_is_in_doubt() {
         (422, Class::Data),
         (429, Class::RateLimited),
     ] {
-        assert!(matches!(sale(&said(status, "no"), 1), SaleSaid::Nothing(error) if error.class == class), "{status}");
+        let bare = sale(&said(status, "no"), 1);
+        assert!(matches!(bare, SaleSaid::Doubt(error, made) if error.class == class && made.is_empty()), "{status}");
     }
+    let priced = sale(&said(422, "{\"error\":\"wrong_price\"}"), 1);
+    assert!(matches!(priced, SaleSaid::Nothing(error) if error.class == Class::Data));
     for (status, body) in [
         (200, ""),
         (200, "null"),
@@ -185,7 +188,7 @@ fn answers_to_a_cancellation_are_sorted() {
     assert!(matches!(of(404, "{\"error\":\"unknown_barcode\"}"), CancelSaid::NotKnown));
     assert!(matches!(of(422, ""), CancelSaid::Refused));
     for status in [401, 403, 404, 405, 410] {
-        assert!(matches!(of(status, ""), CancelSaid::Nothing(_)), "{status}");
+        assert!(matches!(of(status, ""), CancelSaid::TurnedAway(_)), "{status}");
     }
     for (status, body) in
         [(200, ""), (200, "[]"), (200, "{\"error\":\"x\"}"), (204, ""), (302, ""), (409, "{}"), (429, ""), (500, "")]

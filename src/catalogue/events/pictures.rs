@@ -46,6 +46,7 @@ impl Pictures {
             connection: connection.id.clone(),
             allow_private_addresses: connection.allow_private_addresses,
             base_dir: connection.base_dir.clone().into(),
+            ..Context::default()
         };
         Self { context, client: client.clone() }
     }

@@ -173,6 +173,21 @@ impl BookingStore for Engine {
         })
     }
 
+    fn bookings_of_its_adapter<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<u64, StoreError>> {
+        read!(self, c => async {
+            // A booked row is due until its show begins.
+            let open: i64 = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM booking WHERE connection = $1 \
+                 AND (state IN ('calling', 'abandoned', 'unknown', 'releasing', 'operator') \
+                 OR (state = 'booked' AND (due_at IS NOT NULL OR needs_human)))",
+            )
+            .bind(connection)
+            .fetch_one(c)
+            .await?;
+            Ok(u64::try_from(open).unwrap_or(0))
+        })
+    }
+
     fn stocks_with_live_tickets<'a>(
         &'a self,
         account: &'a str,

@@ -87,6 +87,7 @@ mod countermarks;
 mod events;
 mod messages;
 mod products;
+mod sessions;
 
 impl Store for Engine {
     fn place(&self) -> String {

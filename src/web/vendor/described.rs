@@ -71,9 +71,11 @@ fn paths_of_vendors() -> Map<String, Value> {
             "put": operation("State a date of an event at one price, whole", &[event.clone(), stock.clone(), key.clone()],
                 Some(body("VendorStock")), states("`stale`: a later version is known; or another event's stock")),
             "delete": operation("Take a date off: nothing more is sold, and the bookings concerned are told", &[event, stock.clone()],
-                None, json!({ "200": { "description": "gone, with its bookings" }, "404": text("never stated") })) },
+                None, json!({ "200": { "description": "gone, with its bookings" }, "404": text("never stated"),
+                    "409": text("the shows of this connection come from elsewhere"), "422": text("an id that is none") })) },
         "/vendor/v1/stocks": { "patch": operation("State places left, at most 500 at once", &[], Some(body("VendorPlaces")),
-            json!({ "200": { "description": "what became of each" }, "422": text("no list") })) },
+            json!({ "200": { "description": "what became of each" }, "409": text("the shows of this connection come from elsewhere"),
+                "422": text("no list") })) },
         "/vendor/v1/stocks/{stock}/barcodes": { "post": operation(
             "Import barcodes, one for each seat; what is not kept is told one by one", &[stock, key.clone()], Some(barcodes), json!({
                 "200": { "description": "imported, and refused with position and code" }, "404": text("no such stock"),
@@ -88,7 +90,7 @@ fn paths_of_vendors() -> Map<String, Value> {
         "/vendor/v1/bookings/{booking}/cancel": { "post": operation(
             "Void a booking's tickets here; the venue cancels it in its pass Culture portal too", &[booking, key], None, json!({
                 "200": { "description": "being voided, or `already`; pass Culture is not told" }, "404": text("no such booking"),
-                "409": text("not firm, or `already_used`") })) }
+                "409": text("not firm, or `already_used`"), "422": text("an Idempotency-Key of another call") })) }
     });
     match paths {
         Value::Object(paths) => paths,

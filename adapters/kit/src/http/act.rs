@@ -186,6 +186,7 @@ impl Client {
     /// # Errors
     /// [`NotAnswered`], with the codes of [`Client::get`], and `VendorBusy` when its turn did not come in time.
     pub async fn act(&self, act: &Act) -> Result<Answer, NotAnswered> {
+        let hidden = self.hidden.and(act.authorization.as_ref(), &act.headers);
         let config = self.config();
         address::check(&act.url, config, act.operation).map_err(NotAnswered::NotSent)?;
         let (place, started, deadline) =
@@ -197,11 +198,11 @@ impl Client {
             .map_err(NotAnswered::NotSent)?;
         let response = self.head(request, act.operation, &act.url, deadline).await?;
         if let Some(most) = act.drop_body_after {
-            let answer = drain(response, act.operation, most, deadline, started).await;
+            let answer = drain(response, (act.operation, hidden), most, deadline, started).await;
             return Ok(answer.to(act.verb.name()));
         }
         let limits = Limits { total: deadline - started, only_first_bytes: None };
-        let download = Download::new(response, act.operation, limits, config, started, place);
+        let download = Download::new(response, (act.operation, hidden), limits, config, started, place);
         let answer = async { download?.whole().await }.await.map_err(NotAnswered::Unknown)?;
         Ok(answer.to(act.verb.name()))
     }

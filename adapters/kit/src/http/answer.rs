@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::decode::{DecodeProblem, Decoder};
+use super::hide::Hidden;
 use super::{Config, error, retry};
 
 /// What bounds one answer besides the client's own limits.
@@ -25,6 +26,7 @@ pub struct Download {
     response: reqwest::Response,
     decoder: Decoder,
     operation: &'static str,
+    hidden: Hidden,
     started: Instant,
     idle_timeout: Duration,
     total_timeout: Duration,
@@ -40,7 +42,7 @@ pub struct Download {
 impl Download {
     pub(super) fn new(
         response: reqwest::Response,
-        operation: &'static str,
+        (operation, hidden): (&'static str, Hidden),
         limits: Limits,
         config: &Config,
         started: Instant,
@@ -58,6 +60,7 @@ impl Download {
             response,
             decoder,
             operation,
+            hidden,
             started,
             idle_timeout: config.request_timeout,
             total_timeout: limits.total,
@@ -87,6 +90,13 @@ impl Download {
     /// # Errors
     /// `BodyCut`, `TooSlow`, `TimedOut`, `BodyTooLarge`, `BadEncoding`.
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, AdapterError> {
+        match self.next_chunk().await {
+            Err(error) => Err(without(&self.hidden, error)),
+            chunk => chunk,
+        }
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, AdapterError> {
         while !self.ended {
             let piece = self.receive().await?;
             self.received += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
@@ -160,6 +170,7 @@ impl Download {
             body,
             elapsed: self.started.elapsed(),
             operation: self.operation,
+            hidden: self.hidden,
             verb: "GET",
         })
     }
@@ -172,7 +183,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// ends in time leaves its connection to be used again.
 pub(super) async fn drain(
     mut response: reqwest::Response,
-    operation: &'static str,
+    (operation, hidden): (&'static str, Hidden),
     most: u64,
     deadline: Instant,
     started: Instant,
@@ -196,8 +207,14 @@ pub(super) async fn drain(
         body: Vec::new(),
         elapsed: started.elapsed(),
         operation,
+        hidden,
         verb: "GET",
     }
+}
+
+/// An error whose text repeats no secret.
+pub(super) fn without(hidden: &Hidden, error: AdapterError) -> AdapterError {
+    AdapterError { context: hidden.hide(&error.context), ..error }
 }
 
 /// An answer that was read.
@@ -213,6 +230,7 @@ pub struct Answer {
     pub elapsed: Duration,
     headers: HeaderMap,
     operation: &'static str,
+    hidden: Hidden,
     verb: &'static str,
 }
 
@@ -244,7 +262,22 @@ impl Answer {
     /// What was asked and what came back, for evidence: `GET https://host/path answered 200 in 84 ms`.
     #[must_use]
     pub fn saw(&self) -> String {
-        format!("{} {} answered {} in {} ms", self.verb, error::shown(&self.url), self.status, self.elapsed.as_millis())
+        let place = self.told(&error::shown(&self.url));
+        format!("{} {place} answered {} in {} ms", self.verb, self.status, self.elapsed.as_millis())
+    }
+
+    /// Words of the vendor's, or a text that holds some, without the secrets of the connection, should they be repeated there.
+    /// Everything of an answer that is told goes through here.
+    #[must_use]
+    pub fn told(&self, words: &str) -> String {
+        self.hidden.hide(words)
+    }
+
+    /// The start of the body on one line, for evidence; without secrets.
+    #[must_use]
+    pub fn excerpt(&self) -> String {
+        let start = self.body.get(..self.body.len().min(error::EXCERPT_LOOKS_AT)).unwrap_or_default();
+        error::excerpt_of(&self.told(&String::from_utf8_lossy(start)), start.len() < self.body.len())
     }
 
     /// The error that this status usually stands for. For statuses that the vendor's own table does not know.

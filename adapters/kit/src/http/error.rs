@@ -41,13 +41,23 @@ pub(super) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-/// The start of a body, on one line, for evidence.
+/// Bytes of a body that are looked through for its excerpt: secrets in them are hidden before anything is cut.
+pub(super) const EXCERPT_LOOKS_AT: usize = 8 * 1024;
+
+/// The start of a body, on one line, for evidence. It still holds the secrets that the body holds: tell it through
+/// [`Answer::told`](super::Answer::told), or use [`Answer::excerpt`](super::Answer::excerpt).
 #[must_use]
 pub fn excerpt(body: &[u8]) -> String {
     // Four bytes a character at most, so the cut never splits what is shown.
-    let start = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_CHARS * 4)]);
-    let one_line: String = start.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_CHARS).collect();
-    if one_line.len() < body.len() { format!("{one_line}…") } else { one_line }
+    let start = body.get(..body.len().min(EXCERPT_CHARS * 4)).unwrap_or_default();
+    excerpt_of(&String::from_utf8_lossy(start), start.len() < body.len())
+}
+
+/// The same of a text; `is_cut` when there was more of it.
+pub(super) fn excerpt_of(text: &str, is_cut: bool) -> String {
+    let mut characters = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let one_line: String = characters.by_ref().take(EXCERPT_CHARS).collect();
+    if is_cut || characters.next().is_some() { format!("{one_line}…") } else { one_line }
 }
 
 /// No head within the time.

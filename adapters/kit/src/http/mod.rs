@@ -16,6 +16,7 @@ mod address;
 mod answer;
 mod decode;
 mod error;
+mod hide;
 mod lane;
 mod retry;
 mod tls;
@@ -24,7 +25,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use passerelle_contract::{AdapterError, Class, Context};
+use hide::Hidden;
+use passerelle_contract::{AdapterError, Class, Context, Unspoken};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -71,6 +73,8 @@ pub struct Config {
     pub total_timeout: Duration,
     /// Largest body, in bytes, both as sent and once decompressed.
     pub max_body_bytes: u64,
+    /// What no text made of an answer repeats, besides [`Config::authorization`], a call's own, and headers marked sensitive.
+    pub unspoken: Unspoken,
 }
 
 impl Config {
@@ -88,6 +92,7 @@ impl Config {
             request_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(120),
             max_body_bytes: 16 * 1024 * 1024,
+            unspoken: context.unspoken.clone(),
         }
     }
 }
@@ -203,6 +208,7 @@ impl fmt::Debug for Get {
 pub struct Client {
     config: Config,
     inner: reqwest::Client,
+    hidden: Hidden,
     /// For effects: each on a connection of its own, since a kept one that the vendor closes meanwhile would leave the
     /// outcome unknown. Made at the first of them, since most vendors are only read.
     fresh: Arc<OnceLock<reqwest::Client>>,
@@ -219,7 +225,8 @@ impl Client {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         address::check(&config.base, &config, "read the settings")?;
         let inner = prepare(&config, config.connect_timeout, reqwest::Client::builder())?;
-        Ok(Self { config, inner, fresh: Arc::default() })
+        let hidden = Hidden::of(&config.unspoken.all()).and(config.authorization.as_ref(), &[]);
+        Ok(Self { config, inner, hidden, fresh: Arc::default() })
     }
 
     /// The vendor's host with scheme and port, as [`Lane`]s count it.
@@ -257,6 +264,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn open(&self, get: &Get) -> Result<Download, AdapterError> {
+        let hidden = self.hidden.and(get.authorization.as_ref(), &get.headers);
+        // An address to which a vendor redirects may repeat what it was told.
+        match self.open_hidden(get, &hidden).await {
+            Err(error) => Err(answer::without(&hidden, error)),
+            opened => opened,
+        }
+    }
+
+    async fn open_hidden(&self, get: &Get, hidden: &Hidden) -> Result<Download, AdapterError> {
         let (place, started, deadline) = self.turn(get.lane, get.within, get.operation).await?;
         let mut url = get.url.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -266,7 +282,8 @@ impl Client {
                 Some(next) => url = next,
                 None => {
                     let limits = Limits { total: deadline - started, only_first_bytes: get.only_first_bytes };
-                    return Download::new(response, get.operation, limits, &self.config, started, place);
+                    let of = (get.operation, hidden.clone());
+                    return Download::new(response, of, limits, &self.config, started, place);
                 }
             }
         }

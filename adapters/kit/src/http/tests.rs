@@ -269,3 +269,61 @@ async fn retries_together_stay_within_the_budget() {
     assert!(started.elapsed() < Duration::from_secs(3));
     assert!(served.lock().unwrap().len() >= 4);
 }
+
+/// Members of a mebibyte of zeros each, one after the other: ten megabytes that unpack to ten gigabytes.
+fn bomb() -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(&vec![0; 1024 * 1024]).unwrap();
+    packer.finish().unwrap().repeat(10_000)
+}
+
+#[tokio::test]
+async fn ten_gigabytes_in_ten_megabytes_are_refused_while_they_are_unpacked() {
+    let bomb = bomb();
+    assert!((8 << 20..16 << 20).contains(&bomb.len()), "{} bytes", bomb.len());
+    let (base, _) = server(vec![plain("200 OK", "Content-Encoding: gzip\r\n", &bomb)], None).await;
+    let before = peak_memory();
+    let started = Instant::now();
+    assert_eq!(code(&client(&base, |_| ()), &base).await, "BodyTooLarge");
+    // The cap is 16 MiB; what is unpacked beyond it between two looks is a few more.
+    if let (Some(before), Some(after)) = (before, peak_memory()) {
+        assert!(after.saturating_sub(before) < 96 << 20, "{} MiB more than before", (after - before) >> 20);
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let act = Act::new("sell", Verb::Post, base.clone(), Duration::from_secs(20));
+    let outcome = client(&base, |_| ()).act(&act).await;
+    assert!(matches!(outcome, Err(NotAnswered::Unknown(error)) if error.code == "BodyTooLarge"));
+}
+
+/// The most that this process ever had in memory, in bytes, where the system tells.
+fn peak_memory() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
+}
+
+#[tokio::test]
+async fn what_a_vendor_repeats_of_a_request_is_told_without_credentials() {
+    let echo = b"{\"headers\": \"Authorization: Bearer kanari-7731\", \"url\": \"/a?key=geheim%2D88&x\", \"body\": \"Z2VoZWltLTg4\"}";
+    let (base, _) = server(vec![plain("400 Bad", "", echo)], None).await;
+    let context = Context { allow_private_addresses: true, ..Context::default() };
+    context.unspoken.add("geheim-88");
+    let config =
+        Config { authorization: Some(bearer(&Secret::new("kanari-7731"))), ..Config::new(base.clone(), &context) };
+    let answer = Client::new(config).unwrap().get(&Get::new("test", base.clone())).await.unwrap();
+    let (excerpt, words) = (answer.excerpt(), answer.told(&String::from_utf8_lossy(&answer.body)));
+    for told in [&excerpt, &words] {
+        assert!(!told.contains("kanari") && !told.contains("%2D88") && !told.contains("Z2Vo"), "{told}");
+    }
+    assert!(words.contains("Authorization: Bearer ***") && words.contains("/a?key=***&x"), "{words}");
+    // The body itself is what was sent: only what is told of it is changed.
+    assert_eq!(answer.body, echo);
+    // An address that a vendor redirects to may repeat it, too.
+    let moved =
+        b"HTTP/1.1 302 Found\r\nLocation: /geheim-88/kanari-7731\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (base, _) = server(vec![moved.to_vec(), plain("404 Not Found", "", b"")], None).await;
+    let config =
+        Config { authorization: Some(bearer(&Secret::new("kanari-7731"))), ..Config::new(base.clone(), &context) };
+    let answer = Client::new(config).unwrap().get(&Get::new("test", base)).await.unwrap();
+    assert!(answer.saw().contains("/***/*** answered 404"), "{}", answer.saw());
+}

@@ -268,6 +268,20 @@ fn with_secret(settings: &Value, place: &Value) -> Value {
     }
 }
 
+/// Does a text show the canary: as it is, percent-encoded, in base64 at any place, or with spaces between?
+fn shows_canary(text: &str) -> bool {
+    use base64::Engine as _;
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let percent: String = CANARY.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    // Without the characters that also hold bits of what stands around.
+    let packed = (0..3).map(|before| {
+        let all = base64::engine::general_purpose::STANDARD_NO_PAD.encode(format!("{}{CANARY}", " ".repeat(before)));
+        let (from, to) = ((before * 8_usize).div_ceil(6), (before + CANARY.len()) * 8 / 6);
+        all.get(from..to).unwrap_or_default().to_owned()
+    });
+    packed.chain([CANARY.to_owned(), percent]).any(|form| compact.contains(&form))
+}
+
 /// A file with the canary, gone when dropped.
 struct CanaryFile(PathBuf);
 

@@ -8,7 +8,7 @@ use passerelle_contract::{AdapterError, Class};
 use serde_json::Value;
 
 use super::facet::{Facet, read_pass};
-use super::{CANARY, CanaryFile, Harness, Outcome, ensure, garbage, with_secret};
+use super::{CanaryFile, Harness, Outcome, ensure, garbage, shows_canary, with_secret};
 use crate::simulator::Fault;
 
 pub(super) async fn a_faulty_vendor_gives_a_classed_error_in_time(harness: &dyn Harness) -> Outcome {
@@ -100,8 +100,10 @@ pub(super) async fn no_secret_shows_in_errors_or_evidence(harness: &dyn Harness)
     let Some((_, over)) = harness.secret_setting() else { return Ok(()) };
     let file = CanaryFile::new()?;
     let faults = [None, Some(Fault::Status(401)), Some(Fault::Status(503)), Some(Fault::Html), Some(Fault::CutMidBody)];
+    // A vendor that says whatever it was told.
+    let faults = faults.into_iter().chain([200, 400, 401, 404, 500].map(|status| Some(Fault::Echo(status))));
     let place = file.place();
-    let outcomes = faults.into_iter().map(|fault| one_look_for_the_secret(harness, fault, with_secret(&over, &place)));
+    let outcomes = faults.map(|fault| one_look_for_the_secret(harness, fault, with_secret(&over, &place)));
     join_all(outcomes).await.into_iter().collect()
 }
 
@@ -123,7 +125,7 @@ async fn one_look_for_the_secret(harness: &dyn Harness, fault: Option<Fault>, ov
             Err(error) => shown += &everything(&error),
         }
     }
-    ensure(!shown.contains(CANARY), || format!("the secret shows in: {shown}"))
+    ensure(!shows_canary(&shown), || format!("the secret shows in: {shown}"))
 }
 
 fn explained(error: &AdapterError) -> bool {

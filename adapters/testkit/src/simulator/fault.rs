@@ -42,6 +42,10 @@ pub enum Fault {
     Delay(Duration),
     /// Answers 200 with this body.
     Body(String),
+    /// Answers with this status and with all that it was told: address, headers and body, as they are, percent-encoded, in base64
+    /// folded at 76 characters, and with every other character on a line of its own; as JSON whose keys are those that vendors
+    /// put their words in.
+    Echo(u16),
     /// Lets the vendor act to the end, whether or not the caller still waits; then misbehaves like this towards the caller.
     /// So an answer is lost ([`Fault::Hang`]), late ([`Fault::Delay`]), cut or replaced after the effect.
     AfterEffect(Box<Fault>),
@@ -120,6 +124,7 @@ impl Fault {
         match self {
             Self::AfterEffect(fault) => after_effect(*fault, request, next).await,
             Self::CutMidBody | Self::Trickle(_) => self.answer(next.run(request).await).await,
+            Self::Echo(status) => echo(status, request).await,
             Self::Delay(wait) => {
                 tokio::time::sleep(wait).await;
                 next.run(request).await
@@ -152,10 +157,37 @@ impl Fault {
                 tokio::time::sleep(wait).await;
                 truth
             }
+            // What was asked is gone by then.
+            Self::Echo(status) => (status_code(status), "echo").into_response(),
             Self::Body(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
             Self::AfterEffect(fault) => Box::pin(fault.answer(truth)).await,
         }
     }
+}
+
+/// What a badly made server says when something goes wrong: everything it knows.
+async fn echo(status: u16, request: Request) -> Response {
+    use base64::Engine as _;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap_or_default();
+    let headers =
+        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+    let told =
+        format!("{} {}\n{}\n{}", parts.method, parts.uri, headers.collect::<String>(), String::from_utf8_lossy(&body));
+    let percent: String = told.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let packed = base64::engine::general_purpose::STANDARD.encode(&told);
+    let folded: Vec<String> =
+        packed.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let split: String = told.chars().map(|c| format!("{c}\r\n")).collect();
+    // Short texts are shown whole, so that each form gets its turn: who quotes 200 characters sees the first of each key.
+    let all = format!("{told}\n{percent}\n{}\n{split}", folded.join("\r\n"));
+    let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let words = format!("{authorization} {}", parts.uri);
+    let json = serde_json::json!({
+        "code": status, "message": words, "description": all, "detail": all, "error": words, "errors": { "siret": [words] },
+        "statut": 0, "code_erreur": 1, "message_erreur": words, "text": all,
+    });
+    (status_code(status), [(header::CONTENT_TYPE, "application/json")], json.to_string()).into_response()
 }
 
 /// The vendor's work is a task of its own: a caller that hangs up early does not undo it.

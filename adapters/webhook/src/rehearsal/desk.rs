@@ -157,7 +157,8 @@ impl Buyer<'_, '_> {
         let heard = self.stage.hear(&url, &request.id, &request.body, signing, true).await;
         let (made, is_doubtful) = match heard.said().map(|said| facts::sale(&said, SEATS)) {
             Some(SaleSaid::Sold(made, _)) => (made, false),
-            Some(SaleSaid::Doubt(_, made)) => (made, true),
+            // Nothing stands between the rehearsal and the software: whoever turned it away has sold nothing.
+            Some(SaleSaid::Doubt(_, made)) => (made, !heard.status.is_some_and(|status| (400..500).contains(&status))),
             Some(SaleSaid::Refused(_) | SaleSaid::Nothing(_)) => (Vec::new(), false),
             None => (Vec::new(), true),
         };
@@ -276,7 +277,7 @@ fn first_sale(heard: &Heard) -> (Judged, Option<Vec<Made>>) {
             return (failed("this booking is new: answer it with 201 and its tickets"), Some(made));
         }
         SaleSaid::Refused(_) => failed("it does not sell this stock now: name one that has places left"),
-        SaleSaid::Nothing(error) if said.status == 422 => {
+        SaleSaid::Nothing(error) | SaleSaid::Doubt(error, _) if said.status == 422 => {
             failed(join(&hint(heard, &error), "it must be asked for a seat at the stock's own price"))
         }
         SaleSaid::Nothing(error) | SaleSaid::Doubt(error, _) => {
@@ -309,7 +310,7 @@ fn first_cancel(heard: &Heard) -> Judged {
     match heard.said().map(|said| facts::cancel(&said)) {
         Some(CancelSaid::Cancelled(_)) => passed(),
         None => failed(judge::by_status(None)),
-        Some(CancelSaid::Nothing(error) | CancelSaid::Doubt(error)) => {
+        Some(CancelSaid::Nothing(error) | CancelSaid::TurnedAway(error) | CancelSaid::Doubt(error)) => {
             failed(join(&hint(heard, &error), "answer 200 with a JSON object"))
         }
         Some(_) => failed("this ticket was just sold: free it, and answer 200 with a JSON object"),

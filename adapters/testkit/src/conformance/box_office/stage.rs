@@ -334,9 +334,11 @@ const LATE: Duration = Duration::from_millis(1_500);
 /// The ways in which one call goes wrong.
 pub(super) fn faults() -> Vec<Fault> {
     let mut all = vec![
+        Fault::Status(400),
         Fault::Status(401),
         Fault::Status(403),
         Fault::Status(404),
+        Fault::Status(409),
         Fault::StatusWithRetryAfter(429, 3600),
         Fault::Delay(LATE),
         after(Fault::Delay(LATE)),
@@ -358,4 +360,8 @@ pub(super) fn doubts() -> Vec<Fault> {
         after(Fault::Html),
         after(garbage()),
     ]
+    .into_iter()
+    // Said by something on the way, after the vendor has acted.
+    .chain([400, 401, 403, 404, 409, 429].map(|status| after(Fault::Status(status))))
+    .collect()
 }
