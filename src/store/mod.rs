@@ -22,6 +22,7 @@ mod owner;
 mod postgres;
 pub mod products;
 mod records;
+pub mod servers;
 mod sqlite;
 mod turns;
 
@@ -38,12 +39,13 @@ pub use lease::{Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use messages::MessageStore;
 pub use open::open;
-pub use owner::is_dead;
+pub use owner::{is_dead, is_here};
 pub use products::ProductStore;
 pub use records::{
     Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
     QuarantineRow,
 };
+pub use servers::ServerStore;
 pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -59,8 +61,8 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction. Events, bookings, messages, products, countermarks and allotments
-/// have traits of their own.
+/// The store. Every method is one short transaction. Events, bookings, messages, products, countermarks, allotments
+/// and servers have traits of their own.
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
 pub trait Store:
@@ -70,6 +72,7 @@ pub trait Store:
     + MessageStore
     + ProductStore
     + CountermarkStore
+    + ServerStore
     + Send
     + Sync
     + std::fmt::Debug
