@@ -3,6 +3,8 @@
 //! Labels come from small fixed sets (adapter, outcome, class, code); never an id of a person, an EAN or a message.
 //! Transitions are logged, repetitions are counted.
 
+mod summing;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,6 +17,10 @@ use crate::store::Millis;
 use crate::store::bookings::BookingRow;
 use crate::store::messages::{EndpointCounts, EndpointRow, EndpointState, MessageRow};
 use crate::store::products::{ProductBooking, ProductState};
+
+pub use summing::{
+    accept_failed, connections_closed, connections_full, connections_open, flush_refused, message_refused, refused,
+};
 
 /// Starts logging to stderr. A filter that cannot be read falls back to `warn` and says so.
 pub fn start(level: &str, json: bool) {
@@ -81,6 +87,7 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
             metrics::describe_gauge!("passerelle_messages_waiting", "Messages that wait to be delivered or fetched");
             metrics::describe_gauge!("passerelle_messages_oldest_seconds", "Age of the oldest message that waits");
             metrics::describe_gauge!("passerelle_endpoints", "Endpoints of venues' software, by state");
+            summing::describe();
             Some(handle)
         })
         .as_ref()
