@@ -5,9 +5,6 @@
 //!
 //! Invariant: a row is removed by its own server when that ends, or by another once its process is gone.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
-
 use passerelle_contract::BoxFuture;
 
 use super::{Millis, Owner, StoreError};
@@ -38,20 +35,4 @@ pub trait ServerStore {
     fn servers(&self) -> BoxFuture<'_, Result<Vec<ServerRow>, StoreError>>;
     /// Removes a server that ended.
     fn forget_server<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// When this process last committed anything; `None` before the first time.
-    fn last_write(&self) -> Option<Instant>;
-}
-
-/// When something was last committed.
-#[derive(Debug, Default)]
-pub(super) struct LastWrite(Mutex<Option<Instant>>);
-
-impl LastWrite {
-    pub(super) fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub(super) fn at(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -28,7 +28,9 @@ pub fn start(level: &str, json: bool) {
         Ok(filter) => (filter, None),
         Err(why) => (EnvFilter::new("warn"), Some(why)),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (its disk is full too) is lost; telling so on stderr would panic in the middle of the work.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second start (tests) keeps the first subscriber; that is fine.
     let started = if json {
         builder.json().flatten_event(true).try_init()

@@ -13,7 +13,6 @@ use sqlx::{Connection as _, PgConnection, PgPool, Transaction};
 use tokio::sync::watch;
 
 use super::open::{check_compatibility, migration_error};
-use super::servers::LastWrite;
 use super::turns::Turns;
 use super::{StoreError, WakeUps};
 
@@ -71,7 +70,6 @@ mod queries;
 pub(super) struct PostgresStore {
     place: String,
     pool: PgPool,
-    written: LastWrite,
     turns: Turns,
     told: watch::Sender<()>,
 }
@@ -101,7 +99,7 @@ impl PostgresStore {
         let oldest_reader =
             sqlx::query_scalar("SELECT oldest_reader FROM compatibility").fetch_one(&pool).await.map_err(at)?;
         check_compatibility(oldest_reader, &place)?;
-        Ok(Self { place, pool, written: LastWrite::default(), turns: Turns::default(), told: watch::Sender::new(()) })
+        Ok(Self { place, pool, turns: Turns::default(), told: watch::Sender::new(()) })
     }
 
     async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
@@ -113,9 +111,7 @@ impl PostgresStore {
     }
 
     async fn commit(&self, transaction: Transaction<'static, Db>) -> Result<(), StoreError> {
-        transaction.commit().await?;
-        self.written.note();
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     fn fail(&self, error: StoreError) -> StoreError {

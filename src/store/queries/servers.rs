@@ -1,7 +1,5 @@
 //! Servers and their heartbeats.
 
-use std::time::Instant;
-
 use passerelle_contract::BoxFuture;
 use sqlx::Row as _;
 
@@ -47,10 +45,6 @@ impl ServerStore for Engine {
             sqlx::query("DELETE FROM server WHERE id = $1").bind(id).execute(c).await?;
             Ok(())
         })
-    }
-
-    fn last_write(&self) -> Option<Instant> {
-        self.written.at()
     }
 }
 

@@ -16,7 +16,6 @@ use sqlx::pool::PoolConnection;
 use sqlx::{SqlitePool, Transaction};
 use tokio::sync::watch;
 
-use super::servers::LastWrite;
 use super::turns::Turns;
 use super::{StoreError, WakeUps};
 
@@ -64,7 +63,6 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     doubted: Arc<AtomicBool>,
-    written: LastWrite,
     turns: Turns,
     /// Something became due in the transaction under way.
     has_due: AtomicBool,
@@ -81,7 +79,6 @@ impl SqliteStore {
             writer,
             readers,
             doubted,
-            written: LastWrite::default(),
             turns: Turns::default(),
             has_due: AtomicBool::new(false),
             due: watch::Sender::new(()),
@@ -99,9 +96,7 @@ impl SqliteStore {
     }
 
     async fn commit(&self, transaction: Transaction<'static, Db>) -> Result<(), StoreError> {
-        transaction.commit().await.map_err(|error| self.doubt(error))?;
-        self.written.note();
-        Ok(())
+        transaction.commit().await.map_err(|error| self.doubt(error))
     }
 
     /// The writer is not to be trusted with another transaction.
