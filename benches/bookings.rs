@@ -193,7 +193,7 @@ async fn gateway(url: &str, vendor: SocketAddr) -> SocketAddr {
     let desk = Desk::new(Arc::clone(&gateway.store), house, gateway.owner.clone(), gateway.now);
     let (listener, _) = web::listen(([127, 0, 0, 1], 0).into(), &[]).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(web::serve(listener, web::Web::new(gateway, desk, None), std::future::pending()));
+    tokio::spawn(web::serve(listener, web::Web::new(gateway, desk, None)));
     address
 }
 

@@ -122,7 +122,7 @@ pub fn check_arguments(arguments: impl Iterator<Item = std::ffi::OsString>) -> R
             return Err(format!("an argument has {} bytes; at most {longest} are taken", argument.len()));
         }
         let is_odd = |byte: &u8| byte.is_ascii_control() && !(is_note && matches!(byte, b'\n' | b'\t'));
-        if argument.as_encoded_bytes().iter().any(|byte| is_odd(byte)) {
+        if argument.as_encoded_bytes().iter().any(is_odd) {
             return Err("an argument holds a control character".to_owned());
         }
         is_note = argument == "--note";

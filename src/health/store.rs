@@ -101,7 +101,6 @@ impl StoreWatch {
         while !stop.is_cancelled() {
             server.beat_at = now();
             let pause = if self.beat(&server).await { BEAT_EVERY } else { AGAIN_AFTER };
-            crate::telemetry::flush_refused();
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}

@@ -7,10 +7,10 @@
 //! Idle   answered; the next request has not begun                      75 s
 //! ```
 //!
-//! When every place is taken, those that have been silent longest are closed first, so that whoever opens a thousand connections
-//! and says nothing shuts out himself. Errors of accepting are counted in the log and waited out.
+//! When every place is taken, those that have been silent longest are closed first, then bodies that do not come on, so that whoever
+//! opens a thousand connections and says nothing shuts out himself. Errors of accepting are counted in the log and waited out.
 //!
-//! Invariant: a connection at work is never closed for another's sake; and after `stop` every connection is closed within
+//! Invariant: a request that has arrived whole is never closed for another's sake; and after `stop` every connection is closed within
 //! [`STOP_WITHIN`], answered if its request had arrived.
 
 use std::collections::HashMap;
@@ -49,6 +49,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const IDLE_FOR: Duration = Duration::from_secs(75);
 /// How often limits are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A body from which nothing came for this long may be closed for another's sake.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// Of the places, the part that is freed at once when all are taken.
 const FREED_AT_ONCE: usize = 16;
 /// Rests after an error of accepting: the first, and the longest.
@@ -109,11 +111,13 @@ impl Place {
         }
     }
 
-    /// Bytes arrived.
+    /// Bytes arrived: the next request begins, or a body comes on. A head is not given more time.
     fn heard(&self) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.0 == Phase::Idle {
-            *now = (Phase::Head, Instant::now());
+        match now.0 {
+            Phase::Idle => *now = (Phase::Head, Instant::now()),
+            Phase::Body => now.1 = Instant::now(),
+            Phase::Head | Phase::Answer => {}
         }
     }
 
@@ -139,16 +143,21 @@ impl Places {
         self.open.len() >= self.most
     }
 
-    /// Those that have been silent longest, as many as are freed at once; none when everybody is at work.
+    /// Those that have been silent longest, as many as are freed at once; stalled bodies when nobody else is silent; none when
+    /// everybody is at work.
     fn most_silent(&self) -> Vec<Arc<Place>> {
-        let silent = self.open.values().filter(|place| !place.end.is_cancelled()).filter_map(|place| {
-            let (phase, since) = place.phase();
-            phase.is_silent().then_some((phase, since, place))
-        });
-        let mut silent: Vec<_> = silent.collect();
-        silent.sort_by_key(|(phase, since, _)| (*phase, *since));
-        silent.truncate((self.most / FREED_AT_ONCE).max(1));
-        silent.into_iter().map(|(_, _, place)| Arc::clone(place)).collect()
+        let in_phase = |wanted: fn(Phase, Duration) -> bool| {
+            let open = self.open.values().filter(|place| !place.end.is_cancelled());
+            let mut found: Vec<_> = open
+                .map(|place| (place.phase(), place))
+                .filter(|((phase, since), _)| wanted(*phase, since.elapsed()))
+                .collect();
+            found.sort_by_key(|(since, _)| *since);
+            found.truncate((self.most / FREED_AT_ONCE).max(1));
+            found.into_iter().map(|(_, place)| Arc::clone(place)).collect::<Vec<_>>()
+        };
+        let silent = in_phase(|phase, _| phase.is_silent());
+        if silent.is_empty() { in_phase(|phase, age| phase == Phase::Body && age > STALLED_AFTER) } else { silent }
     }
 
     fn overdue(&self, now: Instant) -> impl Iterator<Item = &Arc<Place>> {
@@ -273,6 +282,7 @@ impl Front {
             };
             telemetry::connections_closed("too_slow", closed);
             telemetry::connections_open(open);
+            telemetry::flush_refused();
         }
     }
 
@@ -489,7 +499,9 @@ mod tests {
         use Phase::{Answer, Body, Head, Idle};
         let full = places(32, &[(Answer, 40), (Head, 1), (Head, 7), (Idle, 60), (Body, 20), (Head, 3)]);
         assert_eq!(ages(&full.most_silent()), [(Head, 7), (Head, 3)]);
-        let at_work = places(32, &[(Answer, 40), (Body, 20)]);
+        let stalled = places(32, &[(Answer, 40), (Body, 20), (Body, 0)]);
+        assert_eq!(ages(&stalled.most_silent()), [(Body, 20)]);
+        let at_work = places(32, &[(Answer, 40), (Body, 0)]);
         assert!(at_work.most_silent().is_empty());
     }
 
