@@ -191,9 +191,9 @@ async fn gateway(url: &str, vendor: SocketAddr) -> SocketAddr {
     stock_the_programme(&gateway).await;
     let house = Arc::new(Bench { adapter: Arc::new(OneCall::new(vendor)) });
     let desk = Desk::new(Arc::clone(&gateway.store), house, gateway.owner.clone(), gateway.now);
-    let listener = web::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (listener, _) = web::listen(([127, 0, 0, 1], 0).into(), &[]).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(web::serve(listener, web::Web::new(gateway, desk, None), std::future::pending()));
+    tokio::spawn(web::serve(listener, web::Web::new(gateway, desk, None)));
     address
 }
 

@@ -155,10 +155,10 @@ async fn serve(url: &str, receivers: &[Receiver], folder: &std::path::Path) -> S
         gateway.now,
         CancellationToken::new(),
     ));
-    let listener = web::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (listener, _) = web::listen(([127, 0, 0, 1], 0).into(), &[]).await.unwrap();
     let address = listener.local_addr().unwrap();
     let web = web::Web::new(Arc::clone(&gateway), gateway::desk(&gateway), None);
-    tokio::spawn(web::serve(listener, web, std::future::pending()));
+    tokio::spawn(web::serve(listener, web));
     address
 }
 

@@ -6,7 +6,8 @@ mod support;
 
 use std::time::Duration;
 
-use passerelle::store::{AvailabilityRow, ConnectionState, ProbeRecord, QuarantineRow, StoreError, Traffic};
+use passerelle::store::servers::{FORGOTTEN_AFTER, ServerRow};
+use passerelle::store::{AvailabilityRow, ConnectionState, Owner, ProbeRecord, QuarantineRow, StoreError, Traffic};
 use passerelle_contract::Ean;
 use support::{NOW, Place, connection, leased, on_both_engines};
 
@@ -28,6 +29,7 @@ on_both_engines!(
     a_verdict_keeps_its_since_and_a_change_is_remembered,
     the_newest_thousand_changes_are_kept,
     the_store_answers_a_ping,
+    servers_are_listed_until_they_end_or_are_silent_for_a_day,
 );
 
 fn ean(number: u64) -> Ean {
@@ -337,4 +339,26 @@ async fn the_store_answers_a_ping(place: Place) {
     store.ping().await.unwrap();
     store.ping().await.unwrap();
     assert!(!store.place().contains("://"), "{}", store.place());
+}
+
+async fn servers_are_listed_until_they_end_or_are_silent_for_a_day(place: Place) {
+    let store = place.open().await;
+    let server = |since| ServerRow {
+        owner: Owner::current("serve"),
+        address: "127.0.0.1:8080".to_owned(),
+        since,
+        beat_at: since,
+    };
+    let (first, mut second, third) = (server(NOW), server(NOW + 1), server(NOW + 2));
+    for one in [&second, &first, &third] {
+        store.beat(one).await.unwrap();
+    }
+    assert_eq!(store.servers().await.unwrap(), [first.clone(), second.clone(), third.clone()]);
+    store.forget_server(&third.owner.id).await.unwrap();
+    second.beat_at = NOW + FORGOTTEN_AFTER;
+    store.beat(&second).await.unwrap();
+    assert_eq!(store.servers().await.unwrap(), [first.clone(), second.clone()]);
+    second.beat_at += 1;
+    store.beat(&second).await.unwrap();
+    assert_eq!(place.open().await.servers().await.unwrap(), [second]);
 }

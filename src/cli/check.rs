@@ -19,6 +19,12 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
         let (_, gateway) = context.open("check").await?;
+        let of_store = health::check_store(&gateway).await;
+        let store = tell(context, &of_store, (gateway.now)());
+        if store == Verdict::Failing && gateway.store.ping().await.is_err() {
+            // No answer could be remembered; and nothing works without it.
+            return Ok(store.exit_code());
+        }
         let connections = match self.ids.as_slice() {
             [] => gateway.store.connections().await?,
             ids => gateway.named(ids).await?,
@@ -27,7 +33,7 @@ impl Check {
         if self.ids.is_empty() {
             accounts.extend(gateway.accounts.keys().cloned());
         }
-        let mut worst = if connections.is_empty() && accounts.is_empty() { Verdict::Unknown } else { Verdict::Healthy };
+        let mut worst = if connections.is_empty() && accounts.is_empty() { Verdict::Unknown.max(store) } else { store };
         for account in accounts {
             let served: Vec<_> =
                 connections.iter().filter(|connection| connection.account == account).cloned().collect();

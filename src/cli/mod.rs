@@ -105,13 +105,38 @@ enum Command {
     Schema(schema::Schema),
 }
 
+/// Longest argument in bytes: twice what any id or path of sane people has.
+const LONGEST_ARGUMENT: usize = 1_024;
+/// Longest note that a person may leave, in bytes.
+const LONGEST_NOTE: usize = 4_096;
+
+/// Refuses arguments that no command can have a use for, so that none reaches the store.
+///
+/// # Errors
+/// What to tell whoever wrote them; the argument itself is left out.
+pub fn check_arguments(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), String> {
+    let mut is_note = false;
+    for argument in arguments {
+        let longest = if is_note { LONGEST_NOTE } else { LONGEST_ARGUMENT };
+        if argument.len() > longest {
+            return Err(format!("an argument has {} bytes; at most {longest} are taken", argument.len()));
+        }
+        let is_odd = |byte: &u8| byte.is_ascii_control() && !(is_note && matches!(byte, b'\n' | b'\t'));
+        if argument.as_encoded_bytes().iter().any(is_odd) {
+            return Err("an argument holds a control character".to_owned());
+        }
+        is_note = argument == "--note";
+    }
+    Ok(())
+}
+
 /// Tells a command line that cannot be read to whoever asked for JSON; people were told already.
-pub fn tell_usage_error(error: &clap::Error) {
+pub fn tell_usage_error(error: &str) {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let json =
         asked.windows(2).any(|pair| pair == ["--format", "json"]) || asked.iter().any(|one| one == "--format=json");
     if json {
-        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let message = error.lines().next().unwrap_or_default();
         Output::new(Format::Json).json(&serde_json::json!({ "event": "error", "message": message, "problems": [] }));
     }
 }

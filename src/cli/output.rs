@@ -59,9 +59,9 @@ impl Output {
         self.line(&table.trim_fmt());
     }
 
-    /// Talk, for people.
+    /// Talk, for people. What cannot be written (the disk of the log is full) is lost; the work goes on.
     pub(crate) fn say(self, line: impl AsRef<str>) {
-        ok_or_exit(writeln!(io::stderr().lock(), "{}", line.as_ref()));
+        let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
     }
 
     /// May a progress bar be drawn?
@@ -86,12 +86,19 @@ impl Output {
             CliError::Configuration(problems) => problems.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         };
-        self.json(&serde_json::json!({ "event": "error", "message": error.to_string(), "problems": problems }));
+        if self.is_json() {
+            // Whoever read this may be gone; the exit code is told all the same.
+            let told = serde_json::json!({ "event": "error", "message": error.to_string(), "problems": problems });
+            let _ = writeln!(io::stdout().lock(), "{told}");
+        }
     }
 }
 
+/// Whoever reads may stop reading, which is no failure; data that could not be written for another reason is.
 fn ok_or_exit(result: io::Result<()>) {
-    if result.is_err() {
-        std::process::exit(0);
+    match result {
+        Ok(()) => {}
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(_) => std::process::exit(super::FAILED.into()),
     }
 }

@@ -7,6 +7,7 @@ mod chains;
 mod clock;
 mod messages;
 mod north;
+mod store;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Millis, ProbeRec
 
 pub use chains::{Chain, Chains};
 pub use north::check_account;
+pub use store::{FAILING_AFTER, StoreWatch, check_store};
 
 /// A probe slower than this makes a connection degraded: a booking has seven seconds in all.
 pub const SLOW: Duration = Duration::from_secs(2);

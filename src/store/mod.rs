@@ -22,6 +22,7 @@ mod owner;
 mod postgres;
 pub mod products;
 mod records;
+pub mod servers;
 pub mod sessions;
 mod sqlite;
 mod turns;
@@ -40,13 +41,14 @@ pub use lease::{LEASE, Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use messages::MessageStore;
 pub use open::open;
-pub use owner::is_dead;
+pub use owner::{is_dead, is_here};
 pub use products::ProductStore;
 pub use records::{
     Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
     KnownConnection, PassRecord, ProbeRecord, QuarantineRow,
 };
 pub use sessions::SessionStore;
+pub use servers::ServerStore;
 pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -62,8 +64,8 @@ pub trait WakeUps: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The store. Every method is one short transaction. Events, bookings, messages, products, countermarks and allotments
-/// have traits of their own.
+/// The store. Every method is one short transaction. Events, bookings, messages, products, countermarks, allotments
+/// and servers have traits of their own.
 ///
 /// Methods take time and identity from the caller. Lists are bounded by their `limit` argument.
 pub trait Store:
@@ -74,6 +76,7 @@ pub trait Store:
     + ProductStore
     + CountermarkStore
     + SessionStore
+    + ServerStore
     + Send
     + Sync
     + std::fmt::Debug

@@ -39,6 +39,12 @@ pub fn is_dead(owner: &Owner) -> bool {
     }
 }
 
+/// Does the owner's process number mean a process that this one can see?
+#[must_use]
+pub fn is_here(owner: &Owner) -> bool {
+    owner.host == this_host()
+}
+
 /// Boot id and process namespace: what a pid means something in. Containers share the boot id but not the pids.
 fn this_host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();

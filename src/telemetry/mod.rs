@@ -3,6 +3,8 @@
 //! Labels come from small fixed sets (adapter, outcome, class, code); never an id of a person, an EAN or a message.
 //! Transitions are logged, repetitions are counted.
 
+mod summing;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,13 +18,19 @@ use crate::store::bookings::BookingRow;
 use crate::store::messages::{EndpointCounts, EndpointRow, EndpointState, MessageRow};
 use crate::store::products::{ProductBooking, ProductState};
 
+pub use summing::{
+    accept_failed, connections_closed, connections_full, connections_open, flush_refused, message_refused, refused,
+};
+
 /// Starts logging to stderr. A filter that cannot be read falls back to `warn` and says so.
 pub fn start(level: &str, json: bool) {
     let (filter, refused) = match EnvFilter::builder().parse(level) {
         Ok(filter) => (filter, None),
         Err(why) => (EnvFilter::new("warn"), Some(why)),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (its disk is full too) is lost; telling so on stderr would panic in the middle of the work.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second start (tests) keeps the first subscriber; that is fine.
     let started = if json {
         builder.json().flatten_event(true).try_init()
@@ -81,6 +89,7 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
             metrics::describe_gauge!("passerelle_messages_waiting", "Messages that wait to be delivered or fetched");
             metrics::describe_gauge!("passerelle_messages_oldest_seconds", "Age of the oldest message that waits");
             metrics::describe_gauge!("passerelle_endpoints", "Endpoints of venues' software, by state");
+            summing::describe();
             Some(handle)
         })
         .as_ref()

@@ -125,11 +125,14 @@ pub(super) async fn read(State(web): State<Arc<Web>>, Query(query): Query<FeedQu
             Ok(found) => found,
             Err(error) => return unavailable(&error),
         };
-        if !found.is_empty() || Instant::now() >= until {
+        if !found.is_empty() || Instant::now() >= until || web.stop.is_cancelled() {
             return page(found, from, limit as usize);
         }
         let wait = LOOK_EVERY.min(until.saturating_duration_since(Instant::now()));
-        let _ = timeout(wait, told.changed()).await;
+        tokio::select! {
+            () = web.stop.cancelled() => {}
+            _ = timeout(wait, told.changed()) => {}
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /passculture/booking`, `/cancellation` and `/notification` (and `/passculture/ACCOUNT/…`): pass Culture speaks to us.
 //!
-//! A message is believed when its signature fits a key of the account, and not before: what is refused leaves a counter and a
-//! fingerprint of its signature in the log, and nothing else. Answers are short; pass Culture's texts decide what a
+//! A message is believed when its signature fits a key of the account, and not before: what is refused leaves a counter and,
+//! once a minute, a fingerprint of its signature in the log, and nothing else. Answers are short; pass Culture's texts decide what a
 //! beneficiary reads. An address may name a connection (`?connection=ID`): barcodes of two cinemas may be the same.
 //!
 //! Invariant: the clock of a message starts before its body is read, and no vendor is called for a message that is not
@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Web;
 use super::answer::problem;
+use super::refusals::NotBelieved;
 use crate::config::DEFAULT_ACCOUNT;
 use crate::gateway::CONNECTION_IN_ADDRESS as CONNECTION;
 use crate::notices::{self, Venues};
@@ -87,15 +88,14 @@ async fn answer(
         Err(rejected) => {
             let presented = signature.map(|bytes| hex::encode(Sha256::digest(bytes)));
             let presented = presented.as_deref().and_then(|hex| hex.get(..12)).unwrap_or("none");
-            tracing::warn!(
-                account,
-                kind = kind.name(),
-                code = rejected.code(),
-                presented,
-                "a message was not believed"
-            );
+            telemetry::message_refused(account, kind.name(), rejected.code(), presented);
             telemetry::message_answered(kind.name(), rejected.code(), began.elapsed());
-            return respond(rejected.reply());
+            let mut response = respond(rejected.reply());
+            // One of the wrong shape is signed.
+            if !matches!(rejected, Rejected::Shape) {
+                response.extensions_mut().insert(NotBelieved);
+            }
+            return response;
         }
     };
     let (result, response) = match message {

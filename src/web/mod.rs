@@ -9,39 +9,49 @@ mod admin;
 mod answer;
 mod endpoints;
 mod feed;
+mod front;
 mod hints;
 mod messages;
 mod openapi;
 mod receivers;
+mod refusals;
+mod shape;
+mod socket;
 mod software_limits;
 mod stocks;
 mod tokens;
 mod vendor;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use passerelle_kit::secret::Secret;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::booking::Desk;
 use crate::gateway::Gateway;
+use crate::health::StoreWatch;
 use crate::notices::Intake;
 use crate::passculture::messages::Kind;
 use answer::problem;
 
 pub use openapi::document;
+pub use socket::{Origin, Sharing, listen, share};
 
 /// Longest time a request may take, its body included.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Longest time in which the store says that it is there.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -55,6 +65,8 @@ pub struct Web {
     intake: Intake,
     hints: hints::Hints,
     software: software_limits::SoftwareLimits,
+    store_watch: Arc<StoreWatch>,
+    stop: CancellationToken,
 }
 
 impl Web {
@@ -65,7 +77,20 @@ impl Web {
         let (intakes, receivers) = (stocks::Intakes::default(), receivers::Receivers);
         let (vendors, hints) = (vendor::Limits::default(), hints::Hints::default());
         let software = software_limits::SoftwareLimits::default();
-        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors, hints, software }
+        let (store_watch, stop) = (StoreWatch::new(Arc::clone(&gateway.store)), CancellationToken::new());
+        Self { gateway, desk, admin_token, intakes, receivers, intake, vendors, hints, software, store_watch, stop }
+    }
+
+    /// Liveness is what this watch says of the store.
+    #[must_use]
+    pub fn watching(self, store_watch: Arc<StoreWatch>) -> Self {
+        Self { store_watch, ..self }
+    }
+
+    /// Serves until this is cancelled.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 }
 
@@ -84,7 +109,7 @@ pub fn router(web: Web) -> Router {
         .route("/admin/messages", get(endpoints::messages))
         .route("/admin/messages/{id}/replay", post(endpoints::replay_one));
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/openapi.json", get(|| async { axum::Json(document()) }))
@@ -99,6 +124,8 @@ pub fn router(web: Web) -> Router {
         .merge(vendor::routes())
         .merge(admin)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "NotFound", "there is nothing at this address") })
+        .layer(from_fn_with_state(Arc::<refusals::Refusals>::default(), refusals::limit))
+        .layer(from_fn(shape::check))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
         .with_state(Arc::new(web))
@@ -121,31 +148,48 @@ fn signed() -> Router<Arc<Web>> {
     })
 }
 
-/// Listens.
-///
-/// # Errors
-/// When the address is taken or not ours.
-pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// Serves until the web's order to stop, then finishes the requests under way, within seconds.
+pub async fn serve(listener: TcpListener, web: Web) {
+    let front = front::Front::new(open_files(), web.stop.clone());
+    front.serve(listener, router(web)).await;
 }
 
-/// Serves until `stop` is done, then finishes the requests under way.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    web: Web,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(web)).with_graceful_shutdown(stop).await
+/// Raises the limit of open files to what this process may have, and answers it.
+fn open_files() -> u64 {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        if limit.current != limit.maximum {
+            let raised = Rlimit { current: limit.maximum, ..limit };
+            if let Err(why) = setrlimit(Resource::Nofile, raised) {
+                tracing::warn!(%why, "the limit of open files stays {:?}", limit.current);
+            }
+        }
+        // No limit at all is more than we use.
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    }
+    #[cfg(not(unix))]
+    u64::MAX
+}
+
+/// 503 once the store has failed; the process is about to end then.
+async fn alive(State(web): State<Arc<Web>>) -> Response {
+    match web.store_watch.failure() {
+        None => "ok\n".into_response(),
+        Some(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "StoreFailed", "the store cannot be written"),
+    }
 }
 
 async fn ready(State(web): State<Arc<Web>>) -> Response {
-    match web.gateway.store.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
+    match tokio::time::timeout(READY_WITHIN, web.gateway.store.ping()).await {
+        Ok(Ok(())) => "ready\n".into_response(),
+        answer => {
+            let why = match answer {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("no write was done within {} s", READY_WITHIN.as_secs()),
+            };
+            tracing::warn!(why, "not ready");
             problem(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the store does not answer")
         }
     }

@@ -121,9 +121,11 @@ fn written() -> Value {
     };
     json!({
         "openapi": "3.1.0",
-        "info": { "title": "Passerelle", "description": "An address that is not described is answered 404, another method 405.", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" } },
+        "info": { "title": "Passerelle", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "MIT OR Apache-2.0" },
+            "description": "An address that is not described is answered 404, another method 405. Every route may answer 404 to an id, and 400 BadQuery to a query, that nothing of ours could be (a control character, absurd length), 414 AddressTooLong, \
+                408 when a request took too long, and, where a signature or a token is wanted, 429 TooManyRefusals to those beyond a flood's limit without a valid one." },
         "paths": {
-            "/livez": { "get": { "summary": "The process runs", "responses": { "200": { "description": "always" } } } },
+            "/livez": { "get": { "summary": "The process runs", "responses": { "200": { "description": "it does" }, "503": { "description": "StoreFailed: the store took no write for 30 s; the process is about to end" } } } },
             "/hints/{connection}": { "post": {
                 "summary": "A vendor says, unsigned, that something changed: a pass comes sooner, once a minute at most; the body is not read",
                 "parameters": [{ "name": "connection", "in": "path", "required": true, "schema": { "type": "string" } }],

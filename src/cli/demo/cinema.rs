@@ -25,7 +25,7 @@ pub(super) struct Running {
     _vendor: Simulated,
     desk: Desk,
     stop: CancellationToken,
-    served: JoinHandle<std::io::Result<()>>,
+    served: JoinHandle<()>,
 }
 
 impl Running {
@@ -45,7 +45,7 @@ pub(super) async fn play(stage: &Stage, sandbox: &Sandbox) -> Result<Running, Cl
         .find(|(id, _)| *id == DEMO_CINEMA)
         .ok_or_else(|| CliError::Failed(format!("`{DEMO_CINEMA}` has no simulator")))?;
     let vendor = start(LOOPBACK).await.map_err(failed)?;
-    let listener = web::listen(LOOPBACK).await.map_err(failed)?;
+    let (listener, _) = web::listen(LOOPBACK, &[]).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     stage.scene("A cinema connects its box office with one [[connection]]. The gateway tells pass Culture where to send bookings. (passerelle apply)");
     write(stage, sandbox, &vendor, address).map_err(failed)?;
@@ -56,8 +56,8 @@ pub(super) async fn play(stage: &Stage, sandbox: &Sandbox) -> Result<Running, Cl
     let gateway = Arc::new(gateway);
     let desk = gateway::desk(&gateway);
     let stop = CancellationToken::new();
-    let web = web::Web::new(Arc::clone(&gateway), desk.clone(), None);
-    let served = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
+    let web = web::Web::new(Arc::clone(&gateway), desk.clone(), None).until(stop.clone());
+    let served = tokio::spawn(web::serve(listener, web));
 
     stage.scene("One sync: its films and showtimes are on sale, with prices and places. (passerelle sync)");
     done(sync::Sync::of(vec![CINEMA.to_owned()]).run(&context()).await?)?;

@@ -110,6 +110,10 @@ impl PostgresStore {
         Ok(self.pool.begin().await?)
     }
 
+    async fn commit(&self, transaction: Transaction<'static, Db>) -> Result<(), StoreError> {
+        Ok(transaction.commit().await?)
+    }
+
     fn fail(&self, error: StoreError) -> StoreError {
         error.at(&self.place)
     }

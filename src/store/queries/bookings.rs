@@ -49,7 +49,7 @@ impl BookingStore for Engine {
                         return Ok(moved);
                     }
                 }
-                transaction.commit().await?;
+                self.commit(transaction).await?;
                 self.committed();
                 self.wake_delivery(!from.messages.is_empty() || !to.messages.is_empty());
                 Ok(Moved::Yes)
@@ -250,7 +250,7 @@ async fn all_or_nothing(engine: &Engine, steps: &[Move<'_>]) -> Result<Moved, St
             return Ok(moved);
         }
     }
-    transaction.commit().await?;
+    engine.commit(transaction).await?;
     engine.committed();
     engine.wake_delivery(steps.iter().any(|step| !step.messages.is_empty()));
     Ok(Moved::Yes)

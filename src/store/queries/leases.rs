@@ -40,7 +40,7 @@ pub(super) async fn acquire(
         }
         let mut transaction = engine.begin().await?;
         let taken = take(&mut transaction, connection, &standing, owner, now.saturating_add(millis(ttl))).await?;
-        transaction.commit().await?;
+        engine.commit(transaction).await?;
         if let Some(fence) = taken {
             return Ok(LeaseAnswer::Granted(Lease { connection: connection.to_owned(), fence, owner: owner.clone() }));
         }

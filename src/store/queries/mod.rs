@@ -1,7 +1,7 @@
 //! The queries, written once and compiled for each engine.
 //!
 //! `sqlite/mod.rs` and `postgres/mod.rs` both include this module; `super` is the engine. It gives: the types `Db`, `Row`
-//! and `Engine`; `Engine::{reader, begin, committed, fail, wake, listener}`; the macros `for_update!` (a row lock, where there are several
+//! and `Engine`; `Engine::{reader, begin, commit, committed, fail, wake, listener}`; the macros `for_update!` (a row lock, where there are several
 //! writers) and `one_of!` (membership in a list bound as one parameter) with `numbers` and `texts` to bind that list.
 //!
 //! Invariants: each method is one transaction; a transaction that writes a connection's state under a lease locks and checks
@@ -61,7 +61,7 @@ macro_rules! write {
                 let $connection: &mut Connection = &mut transaction;
                 let answer: Result<_, StoreError> = $query.await;
                 let answer = answer?;
-                transaction.commit().await?;
+                $engine.commit(transaction).await?;
                 $engine.committed();
                 Ok(answer)
             };
@@ -87,6 +87,7 @@ mod countermarks;
 mod events;
 mod messages;
 mod products;
+mod servers;
 mod sessions;
 
 impl Store for Engine {

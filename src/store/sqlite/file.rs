@@ -3,11 +3,13 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
 
 use crate::store::StoreError;
 use crate::store::open::{check_compatibility, migration_error};
@@ -30,6 +32,8 @@ pub(super) struct Opened {
     pub(super) place: String,
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    /// Set when the writer's BEGIN or COMMIT failed: its next use gets a new connection.
+    pub(super) doubted: Arc<AtomicBool>,
 }
 
 pub(super) async fn open(path: &str) -> Result<Opened, StoreError> {
@@ -41,7 +45,10 @@ pub(super) async fn open(path: &str) -> Result<Opened, StoreError> {
         create(Path::new(path)).map_err(|why| StoreError::Unavailable { place: place.clone(), why })?;
         options().filename(path).journal_mode(SqliteJournalMode::Wal)
     };
-    let writer = open_writer(options.clone(), &place).await?;
+    let doubted = Arc::new(AtomicBool::new(false));
+    // What lives in memory would be gone with its connection, and knows no failing disk.
+    let replaced = (!in_memory).then(|| Arc::clone(&doubted));
+    let writer = open_writer(options.clone(), replaced, &place).await?;
     // What lives in memory belongs to one connection.
     let readers = if in_memory {
         writer.clone()
@@ -51,7 +58,7 @@ pub(super) async fn open(path: &str) -> Result<Opened, StoreError> {
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options.read_only(true))
     };
-    Ok(Opened { place, writer, readers })
+    Ok(Opened { place, writer, readers, doubted })
 }
 
 fn options() -> SqliteConnectOptions {
@@ -69,10 +76,14 @@ fn options() -> SqliteConnectOptions {
 
 /// Connects and migrates. Two processes that open a new file at once step on each other's feet (switching to WAL does not
 /// wait, and SQLite's migrations take no lock): whoever fails looks again and finds the other's work done.
-async fn open_writer(options: SqliteConnectOptions, place: &str) -> Result<SqlitePool, StoreError> {
+async fn open_writer(
+    options: SqliteConnectOptions,
+    replaced: Option<Arc<AtomicBool>>,
+    place: &str,
+) -> Result<SqlitePool, StoreError> {
     let begun = Instant::now();
     loop {
-        match connect(options.clone(), place).await {
+        match connect(options.clone(), replaced.clone(), place).await {
             Err(StoreError::Unavailable { .. } | StoreError::Engine(_)) if begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -81,17 +92,24 @@ async fn open_writer(options: SqliteConnectOptions, place: &str) -> Result<Sqlit
     }
 }
 
-async fn connect(options: SqliteConnectOptions, place: &str) -> Result<SqlitePool, StoreError> {
+async fn connect(
+    options: SqliteConnectOptions,
+    replaced: Option<Arc<AtomicBool>>,
+    place: &str,
+) -> Result<SqlitePool, StoreError> {
     let at = |error: sqlx::Error| StoreError::from(error).at(place);
-    // One connection for the pool's whole life: closing it would lose an in-memory store.
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options)
-        .await
-        .map_err(at)?;
+    // One connection until it fails: closing it would lose an in-memory store.
+    let mut pool =
+        SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(PATIENCE);
+    if let Some(doubted) = replaced {
+        // A disk error makes SQLite roll back by itself; sqlx's own ROLLBACK then fails, and the connection counts itself
+        // inside a transaction for ever. The ping before this has waited for that ROLLBACK.
+        pool = pool.before_acquire(move |connection, _| {
+            let is_sound = !doubted.swap(false, Ordering::AcqRel) && !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_sound) })
+        });
+    }
+    let pool = pool.connect_with(options).await.map_err(at)?;
     MIGRATIONS.run(&pool).await.map_err(|error| migration_error(error, place))?;
     let oldest_reader =
         sqlx::query_scalar("SELECT oldest_reader FROM compatibility").fetch_one(&pool).await.map_err(at)?;

@@ -3,10 +3,12 @@
 //! One connection writes and several read; all of them see WAL snapshots, so that reading never waits. Every writing
 //! transaction begins with `BEGIN IMMEDIATE`: what it reads first cannot change before it writes, whichever process asks.
 //!
-//! Invariant: the file is made readable for its owner alone.
+//! Invariants: the file is made readable for its owner alone; a writer whose BEGIN, COMMIT or ROLLBACK failed is replaced before
+//! anybody writes again, so that a disk that was full for an instant costs what was being written then and nothing else.
 
 mod file;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use passerelle_contract::BoxFuture;
@@ -60,6 +62,7 @@ pub(super) struct SqliteStore {
     place: String,
     writer: SqlitePool,
     readers: SqlitePool,
+    doubted: Arc<AtomicBool>,
     turns: Turns,
     /// Something became due in the transaction under way.
     has_due: AtomicBool,
@@ -70,11 +73,12 @@ pub(super) struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, making it when it is not there, and brings its tables up to date.
     pub(super) async fn open(path: &str) -> Result<Self, StoreError> {
-        let file::Opened { place, writer, readers } = file::open(path).await?;
+        let file::Opened { place, writer, readers, doubted } = file::open(path).await?;
         Ok(Self {
             place,
             writer,
             readers,
+            doubted,
             turns: Turns::default(),
             has_due: AtomicBool::new(false),
             due: watch::Sender::new(()),
@@ -87,7 +91,18 @@ impl SqliteStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Db>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        begun.map_err(|error| self.doubt(error))
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Db>) -> Result<(), StoreError> {
+        transaction.commit().await.map_err(|error| self.doubt(error))
+    }
+
+    /// The writer is not to be trusted with another transaction.
+    fn doubt(&self, error: sqlx::Error) -> StoreError {
+        self.doubted.store(true, Ordering::Release);
+        error.into()
     }
 
     fn fail(&self, error: StoreError) -> StoreError {
