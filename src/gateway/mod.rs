@@ -13,13 +13,14 @@ pub mod settling;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use passerelle_contract::{Adapter, Context, Sector};
 
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
 use crate::catalogue::progress::Progress;
-use crate::config::{Account, Config, Problem};
+use crate::config::{Account, Config, DEFAULT_RESEND_AFTER, Problem};
 use crate::passculture::{Client, Settings};
 use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
@@ -190,6 +191,12 @@ impl Gateway {
             .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
         clients.insert(account.to_owned(), client.clone());
         Ok(client.counting_anew())
+    }
+
+    /// How long an account's upserts that do not show are waited for before they are sent again.
+    #[must_use]
+    pub fn resend_after(&self, account: &str) -> Duration {
+        self.accounts.get(account).map_or(DEFAULT_RESEND_AFTER, |configured| configured.resend_after)
     }
 
     /// A stored connection.

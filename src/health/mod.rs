@@ -6,6 +6,7 @@
 mod chains;
 mod messages;
 mod north;
+mod unverified;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,6 +112,7 @@ pub async fn check_connection(
     let state = gateway.store.state(&connection.id).await?;
     let held = gateway.store.held(&connection.id).await?;
     answers.push(freshness(connection, &state, held.as_ref(), (gateway.now)()));
+    answers.extend(unverified::ask(gateway, connection, &state).await?);
     remember(gateway, &connection.id, answers).await
 }
 

@@ -21,6 +21,7 @@ mod open;
 mod owner;
 mod postgres;
 pub mod products;
+pub mod queue;
 mod records;
 mod sqlite;
 mod turns;
@@ -40,8 +41,9 @@ pub use messages::MessageStore;
 pub use open::open;
 pub use owner::is_dead;
 pub use products::ProductStore;
+pub use queue::VenueQueue;
 pub use records::{
-    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, PassRecord, ProbeRecord,
+    Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, LastRead, PassRecord, ProbeRecord,
     QuarantineRow,
 };
 pub use turns::LedgerTurn;
@@ -163,6 +165,21 @@ pub trait Store:
         lease: &'a Lease,
         remove: &'a [Ean],
         pages: &'a [StoredPage],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// What was seen of pass Culture's queue at a venue of an account; `None` when nothing was ever sent there.
+    fn venue_queue<'a>(
+        &'a self,
+        account: &'a str,
+        venue: i64,
+    ) -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>>;
+    /// Replaces it.
+    fn save_venue_queue<'a>(
+        &'a self,
+        lease: &'a Lease,
+        account: &'a str,
+        venue: i64,
+        queue: &'a VenueQueue,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     // ── held plans, passes, quarantine ───────────────────────────────────────────────────────────────────────────────

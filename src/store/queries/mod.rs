@@ -15,6 +15,7 @@ mod leases;
 mod ledger;
 mod probes;
 mod quarantine;
+mod queue;
 mod shared;
 mod state;
 
@@ -27,7 +28,7 @@ use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
     Applied, AvailabilityRow, ConnectionRecord, ConnectionState, HeldPlan, Inbound, Lease, LeaseAnswer, LedgerTurn,
-    Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, WakeUps,
+    Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, VenueQueue, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -230,6 +231,24 @@ impl Store for Engine {
         pages: &'a [StoredPage],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         write_under!(self, lease, c => ledger::save(c, &lease.connection, remove, pages))
+    }
+
+    fn venue_queue<'a>(
+        &'a self,
+        account: &'a str,
+        venue: i64,
+    ) -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>> {
+        read!(self, c => queue::read(c, account, venue))
+    }
+
+    fn save_venue_queue<'a>(
+        &'a self,
+        lease: &'a Lease,
+        account: &'a str,
+        venue: i64,
+        queue: &'a VenueQueue,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        write_under!(self, lease, c => queue::save(c, account, venue, queue))
     }
 
     fn held<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Option<HeldPlan>, StoreError>> {
