@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use passerelle::store::ledger::{
-    self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Sent, Terms, Update,
+    self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Sent, Terms,
+    Update,
 };
 use passerelle::store::queue::CallId;
 use passerelle::store::{Lease, Store, StoreError, StoredPage, Totals};

@@ -195,7 +195,11 @@ mod tests {
         assert_eq!(turn(61, second, terms(1), &queue), Turn::Send, "none of its own call shows: the call was lost");
         queue.showed(call, NOW + MINUTE);
         assert_eq!(turn(61, second, terms(1), &queue), Turn::Dropped);
-        assert_eq!(turn(61, Sent { exists: true, ..second }, terms(1), &queue), Turn::Send, "what is there is not given up");
+        assert_eq!(
+            turn(61, Sent { exists: true, ..second }, terms(1), &queue),
+            Turn::Send,
+            "what is there is not given up"
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What was sent longer ago is looked for, not waited for (milliseconds).
 const FRESH: i64 = 60_000;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a run of the lane did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,12 +86,7 @@ impl Lane<'_> {
         }
     }
 
-    async fn drive_queue(
-        &self,
-        queue: &mut VenueQueue,
-        round: &mut Round,
-        seen: &mut Seen,
-    ) -> Result<(), PassError> {
+    async fn drive_queue(&self, queue: &mut VenueQueue, round: &mut Round, seen: &mut Seen) -> Result<(), PassError> {
         let began = Instant::now();
         let mut progressed = began;
         let mut pause = Duration::ZERO;
@@ -112,9 +107,13 @@ impl Lane<'_> {
                 }
             }
             open = self.open().await?;
-            let is_over = open.is_empty()
-                || progressed.elapsed() >= self.patience(queue, &open)
-                || began.elapsed() >= LONGEST_WAIT;
+            let patience = self.patience(queue, &open).saturating_sub(progressed.elapsed());
+            let left = if open.is_empty() {
+                Duration::ZERO
+            } else {
+                patience.min(LONGEST_WAIT.saturating_sub(began.elapsed()))
+            };
+            let is_over = left.is_zero();
             if is_over && (look == Look::All || open.is_empty()) {
                 break;
             }
@@ -122,7 +121,7 @@ impl Lane<'_> {
             look = if is_over { Look::All } else { Look::Sample };
             pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             if !is_over {
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(pause.min(left)).await;
             }
         }
         self.conclude(&open, queue, seen).await?;

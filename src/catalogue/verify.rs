@@ -117,7 +117,8 @@ impl Lane<'_> {
         let rules = self.rules();
         let (mut wanted, rest): (Vec<Entry>, Vec<Entry>) = open.iter().partition(|entry| {
             matches!(entry.acknowledged, Acknowledged::InFlight(_))
-                || (!seen.looked_at(entry.ean) && rules.turn(entry, super::push::terms_to_send(entry), queue) != Turn::Wait)
+                || (!seen.looked_at(entry.ean)
+                    && rules.turn(entry, super::push::terms_to_send(entry), queue) != Turn::Wait)
         });
         wanted.truncate(room.saturating_sub(MAX_EANS_ASKED));
         let sample = MAX_EANS_ASKED - wanted.len() % MAX_EANS_ASKED;
@@ -212,8 +213,7 @@ impl Lane<'_> {
 
     /// Looks whether somebody closed the second offers that were told.
     pub(super) async fn look_at_twins(&self, queue: &mut VenueQueue, seen: &mut Seen) -> Result<(), PassError> {
-        let eans: Vec<Ean> =
-            queue.twins.iter().map(|twins| twins.ean).filter(|ean| !seen.looked_at(*ean)).collect();
+        let eans: Vec<Ean> = queue.twins.iter().map(|twins| twins.ean).filter(|ean| !seen.looked_at(*ean)).collect();
         if !eans.is_empty() {
             let mut apart = Seen::default();
             self.offers(eans, queue, &mut apart).await?;
@@ -248,8 +248,7 @@ impl Lane<'_> {
             .into_iter()
             .map(|row| (row.ean, row.checked_at))
             .collect();
-        let is_dropped =
-            |entry: &Entry| rules.turn(entry, super::push::terms_to_send(entry), queue) == Turn::Dropped;
+        let is_dropped = |entry: &Entry| rules.turn(entry, super::push::terms_to_send(entry), queue) == Turn::Dropped;
         let again: Vec<Ean> = absent
             .iter()
             .filter(|(entry, sent)| {

@@ -9,7 +9,10 @@ use url::Url;
 
 use super::chains::{Discovery, expand};
 use super::written::{WrittenConnection, WrittenPassCulture, default_listen};
-use super::{Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, DEFAULT_RESEND_AFTER, Declared, Problem, Server, Written};
+use super::{
+    Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, DEFAULT_RESEND_AFTER, Declared, Problem, Server,
+    Written,
+};
 use crate::rules::siret;
 use crate::store::ConnectionRecord;
 
@@ -116,7 +119,15 @@ fn accounts(written: WrittenPassCulture, problems: &mut Vec<Problem>) -> BTreeMa
     for (name, account) in written.accounts {
         let place = format!("passculture.accounts.{name}");
         let base = account.base_url.as_deref().unwrap_or(&default_base).to_owned();
-        add(name, place, &base, account.api_key, account.hmac_key, account.requests_per_minute, account.resend_after.as_deref());
+        add(
+            name,
+            place,
+            &base,
+            account.api_key,
+            account.hmac_key,
+            account.requests_per_minute,
+            account.resend_after.as_deref(),
+        );
     }
     if all.contains_key("") {
         problems.push(Problem::new("passculture.accounts", "an account has an empty name"));

@@ -168,11 +168,8 @@ pub trait Store:
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// What was seen of pass Culture's queue at a venue of an account; `None` when nothing was ever sent there.
-    fn venue_queue<'a>(
-        &'a self,
-        account: &'a str,
-        venue: i64,
-    ) -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>>;
+    fn venue_queue<'a>(&'a self, account: &'a str, venue: i64)
+    -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>>;
     /// Replaces it.
     fn save_venue_queue<'a>(
         &'a self,

@@ -16,12 +16,7 @@ pub(super) async fn read(c: &mut Connection, account: &str, venue: i64) -> Resul
         .map_err(|error| StoreError::Corrupt(format!("the queue of venue {venue}: {error}")))
 }
 
-pub(super) async fn save(
-    c: &mut Connection,
-    account: &str,
-    venue: i64,
-    queue: &VenueQueue,
-) -> Result<(), StoreError> {
+pub(super) async fn save(c: &mut Connection, account: &str, venue: i64, queue: &VenueQueue) -> Result<(), StoreError> {
     let document = serde_json::to_string(queue)
         .map_err(|error| StoreError::Invalid(format!("the queue of venue {venue}: {error}")))?;
     sqlx::query(

@@ -23,9 +23,7 @@ pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<Connect
             .try_get::<Option<i64>, _>("refusals_checked_on")?
             .and_then(|day| u16::try_from(day).ok()),
         // Counts of an unchanged pass: without them it counts what the last recorded one did.
-        last_read: row
-            .try_get::<Option<String>, _>("last_read")?
-            .and_then(|counts| serde_json::from_str(&counts).ok()),
+        last_read: row.try_get::<Option<String>, _>("last_read")?.and_then(|counts| serde_json::from_str(&counts).ok()),
     })
 }
 
