@@ -101,24 +101,20 @@ impl Rules {
                 _ => Turn::Wait,
             };
         }
+        if evidence == Evidence::Later && is_dropped(sent, queue) && age >= self.first_wait() {
+            return Turn::Dropped;
+        }
         if age < self.wait(sent.tries) {
             return Turn::Wait;
         }
         match evidence {
             // An update whose turn was waited for cannot make a second offer, and what it says is newer.
             _ if sent.exists && desired != sent.terms => Turn::Send,
-            Evidence::Later if self.is_dropped(sent, queue) => Turn::Dropped,
             Evidence::Later => Turn::Send,
             Evidence::Siblings => Turn::Scout,
             Evidence::Nothing if age >= LONGEST_WAIT => Turn::Scout,
             Evidence::Nothing => Turn::Wait,
         }
-    }
-
-    /// Sent twice, waited for twice, and all around it shows: of its own call and of a later one.
-    fn is_dropped(self, sent: Sent, queue: &VenueQueue) -> bool {
-        let siblings_show = queue.call(sent.call).is_none_or(|call| call.shown || call.eans == 1);
-        sent.tries >= 2 && !sent.exists && siblings_show
     }
 
     /// May one EAN be sent to see whether the queue moves? Once, then after the wait, twice the wait, …
@@ -127,6 +123,12 @@ impl Rules {
         let replaces = !queue.last_answered && queue.scouts < SCOUTS_WITHOUT_ANSWER && age >= LOST_ANSWER;
         queue.scouts == 0 || replaces || age >= self.wait(queue.scouts)
     }
+}
+
+/// Sent twice, and the rest of its own call shows.
+fn is_dropped(sent: Sent, queue: &VenueQueue) -> bool {
+    let siblings_show = queue.call(sent.call).is_none_or(|call| call.shown || call.eans == 1);
+    sent.tries >= 2 && !sent.exists && siblings_show
 }
 
 /// What shows of calls other than an EAN's own upsert.
@@ -194,7 +196,8 @@ mod tests {
         assert_eq!(turn(59, second, terms(1), &queue), Turn::Wait);
         assert_eq!(turn(61, second, terms(1), &queue), Turn::Send, "none of its own call shows: the call was lost");
         queue.showed(call, NOW + MINUTE);
-        assert_eq!(turn(61, second, terms(1), &queue), Turn::Dropped);
+        assert_eq!(turn(29, second, terms(1), &queue), Turn::Wait);
+        assert_eq!(turn(31, second, terms(1), &queue), Turn::Dropped);
         assert_eq!(
             turn(61, Sent { exists: true, ..second }, terms(1), &queue),
             Turn::Send,

@@ -24,6 +24,8 @@ use crate::store::queue::VenueQueue;
 pub(super) const MOST_OPEN: usize = 20_000;
 /// Reads in one pass: a minute and a half of an account's budget.
 const MOST_READS: usize = 250;
+/// So many EANs are read without a second thought: ten reads.
+const CHEAP_LOOK: usize = 1_000;
 /// An absent EAN's availability is asked again after this at the earliest, then after half its age.
 const ASK_AGAIN: Millis = 60_000;
 
@@ -99,8 +101,9 @@ impl Lane<'_> {
     ) -> Result<u64, PassError> {
         let wanted = self.wanted(open, look, queue, seen);
         let mut moved = self.read(&wanted, queue, seen).await?;
-        // Something moves: now all of it is worth a look.
-        if moved > 0 && look == Look::Sample {
+        // Something moves: now all of it is worth a look, unless it is much and most of the sample does not show.
+        let is_worth_it = open.len() <= CHEAP_LOOK || moved * 2 >= wanted.len() as u64;
+        if moved > 0 && is_worth_it && look == Look::Sample {
             let read: BTreeSet<Ean> = wanted.iter().map(|entry| entry.ean).collect();
             let rest: Vec<Entry> = open.iter().filter(|entry| !read.contains(&entry.ean)).copied().collect();
             let room = seen.room();
@@ -112,7 +115,8 @@ impl Lane<'_> {
     fn wanted(&self, open: &[Entry], look: Look, queue: &VenueQueue, seen: &Seen) -> Vec<Entry> {
         let room = seen.room();
         if look == Look::All || open.len() <= MAX_EANS_ASKED {
-            return spread(open, room);
+            // A queue that does not move is not read through at every pass.
+            return spread(open, if seen.confirmed > 0 { room } else { room.min(CHEAP_LOOK) });
         }
         let rules = self.rules();
         let (mut wanted, rest): (Vec<Entry>, Vec<Entry>) = open.iter().partition(|entry| {
