@@ -7,7 +7,7 @@ mod shop;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use passerelle::sandbox::{Bookable, FaultEffect, ProductStatus, SeedProduct, Settings};
+use passerelle::sandbox::{Bookable, FaultBody, FaultEffect, ProductStatus, SeedProduct, Settings};
 use passerelle::store::ledger::{self, Acknowledged, Entry, Sent, Terms, Update};
 use passerelle::store::queue::{CallId, VenueQueue};
 use passerelle::store::{self, AvailabilityRow, LeaseAnswer, Owner};
@@ -310,6 +310,17 @@ fn a_summary_after_a_kill_counts_the_file_of_that_pass() {
     child.wait().unwrap();
     let next = shop.run(&["sync", CONNECTION]);
     assert_eq!(next.numbers(&["read", "kept", "quarantined", "unchanged"]), [8, 8, 0, 8], "{next:#?}");
+}
+
+#[test]
+fn a_first_call_that_was_refused_whole_leaves_nothing_to_wait_for() {
+    let shop = Shop::new(3);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 2)));
+    shop.break_upserts(1, FaultEffect::Status { status: 403, retry_after: None, body: FaultBody::Json });
+    let failed = shop.run(&["sync", CONNECTION]);
+    assert_eq!(failed.code, 2, "{failed:#?}");
+    assert_eq!(failed.numbers(&["pushed", "unverified"]), [0, 0], "{failed:#?}");
+    assert_eq!(shop.run(&["push", CONNECTION]).numbers(&["pushed", "unverified"]), [3, 0]);
 }
 
 #[test]

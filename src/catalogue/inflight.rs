@@ -266,7 +266,9 @@ mod tests {
             if ago < 30 {
                 prop_assert_eq!(turn, Turn::Wait);
             }
-            if !shown && !later && ago < 24 * 60 && !(exists && differs) {
+            let is_newer_update = exists && differs;
+            let shows_nothing = !(shown || later);
+            if shows_nothing && ago < 24 * 60 && !is_newer_update {
                 prop_assert_eq!(turn, Turn::Wait);
             }
             if turn == Turn::Dropped {

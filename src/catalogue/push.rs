@@ -71,7 +71,8 @@ impl Lane<'_> {
         let mut round = Round::default();
         let mut seen = Seen::default();
         let driven = self.drive_queue(&mut queue, &mut round, &mut seen).await;
-        if queue != before {
+        // What was written before a call of which nothing was taken must not stay.
+        if queue != before || round.calls > 0 {
             self.save_queue(&queue).await?;
         }
         driven?;
