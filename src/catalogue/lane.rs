@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use passerelle_contract::Ean;
@@ -32,8 +31,6 @@ pub(super) struct Lane<'a> {
     pub(super) progress: &'a dyn Progress,
     /// The clock.
     pub(super) now: fn() -> Millis,
-    /// How long what was accepted and does not show is waited for.
-    pub(super) resend_after: Duration,
 }
 
 /// May a verdict be one that was heard before?

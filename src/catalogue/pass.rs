@@ -7,7 +7,7 @@ mod shows;
 mod stock;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use passerelle_contract::{Adapter, Completeness, End};
 
@@ -49,8 +49,6 @@ pub struct Run<'a> {
     pub client: &'a Client,
     /// The clock.
     pub now: fn() -> Millis,
-    /// How long an upsert that was accepted and does not show is waited for before it is sent again.
-    pub resend_after: Duration,
 }
 
 /// What an operator asks of a run.

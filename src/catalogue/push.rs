@@ -149,7 +149,7 @@ impl Lane<'_> {
 
     /// The rules of this moment.
     pub(super) fn rules(&self) -> Rules {
-        Rules { now: (self.now)(), resend_after: self.resend_after }
+        Rules { now: (self.now)(), resend_after: self.client.resend_after() }
     }
 
     /// What is known of the venue's queue. A venue at which something was verified before this was written down needs no priming.

@@ -143,12 +143,7 @@ async fn under_lease(
     }
     let adapter = gateway.adapter(&connection).map_err(CliError::Configuration)?;
     let client = gateway.client(&connection.account)?;
-    let run = Run {
-        reader: gateway.reader(&connection, adapter.as_ref(), bar),
-        client: &client,
-        now: gateway.now,
-        resend_after: gateway.resend_after(&connection.account),
-    };
+    let run = Run { reader: gateway.reader(&connection, adapter.as_ref(), bar), client: &client, now: gateway.now };
     until_interrupted(&run, lease, work)
         .await
         .ok_or_else(|| CliError::Failed(format!("{id}: interrupted; the next run goes on from here")))

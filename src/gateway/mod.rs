@@ -188,7 +188,8 @@ impl Gateway {
             requests_per_minute: configured.requests_per_minute,
         };
         let client = Client::new(settings, Arc::new(Arc::clone(&self.store)), Arc::new(self.now))
-            .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
+            .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?
+            .with_resend_after(configured.resend_after);
         clients.insert(account.to_owned(), client.clone());
         Ok(client.counting_anew())
     }

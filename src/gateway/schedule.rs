@@ -130,8 +130,7 @@ impl Schedule {
             }
         };
         let reader = self.gateway.reader(&connection, adapter.as_ref(), &Silent);
-        let resend_after = self.gateway.resend_after(&connection.account);
-        let run = Run { reader, client: &client, now: self.gateway.now, resend_after };
+        let run = Run { reader, client: &client, now: self.gateway.now };
         match run.sync(lease, Options::default()).await {
             Ok(report) => {
                 told(name, &report);

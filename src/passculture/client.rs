@@ -30,6 +30,9 @@ const MAX_PER_MINUTE: u32 = 60_000;
 /// Nothing known yet, in the cells below.
 const UNKNOWN: i64 = i64::MIN;
 
+/// Unless said otherwise: their queue is minutes late now and then.
+const RESEND_AFTER: Duration = Duration::from_mins(30);
+
 /// One pass Culture account.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -49,6 +52,7 @@ pub struct Client {
     shared: Arc<Shared>,
     requests: Arc<AtomicU64>,
     policy: RetryPolicy,
+    resend_after: Duration,
 }
 
 struct Shared {
@@ -84,7 +88,12 @@ impl Client {
             skew_ms: AtomicI64::new(UNKNOWN),
             latency_ms: AtomicI64::new(UNKNOWN),
         };
-        Ok(Self { shared: Arc::new(shared), requests: Arc::default(), policy: RetryPolicy::default() })
+        Ok(Self {
+            shared: Arc::new(shared),
+            requests: Arc::default(),
+            policy: RetryPolicy::default(),
+            resend_after: RESEND_AFTER,
+        })
     }
 
     /// The same client with a request counter of its own: one for each pass that reports `requests`.
@@ -97,6 +106,18 @@ impl Client {
     #[must_use]
     pub fn with_policy(&self, policy: RetryPolicy) -> Self {
         Self { policy, ..self.clone() }
+    }
+
+    /// The same client for an account that waits so long for an upsert that was accepted and does not show.
+    #[must_use]
+    pub fn with_resend_after(self, resend_after: Duration) -> Self {
+        Self { resend_after, ..self }
+    }
+
+    /// How long an upsert that was accepted and does not show is waited for before it is sent again.
+    #[must_use]
+    pub const fn resend_after(&self) -> Duration {
+        self.resend_after
     }
 
     /// Attempts sent by this counter's clones, retries included.

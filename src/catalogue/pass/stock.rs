@@ -225,7 +225,6 @@ impl Run<'_> {
             venue_id,
             progress: self.reader.progress,
             now: self.now,
-            resend_after: self.resend_after,
         };
         let result = lane.drive().await;
         let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
