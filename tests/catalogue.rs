@@ -112,14 +112,15 @@ fn what_pass_culture_does_not_know_is_rejected_and_not_sent_again() {
 }
 
 #[test]
-fn a_silent_drop_is_found_and_reported() {
+fn a_silent_drop_is_unverified_and_not_yet_a_refusal() {
     let shop = Shop::new(5);
     shop.sandbox.drop_eans([ean(4).as_str()]);
     shop.write_rows((0..5).map(|number| (number, 1_000, 1)));
     let sync = shop.run(&["sync", CONNECTION]);
-    assert_eq!((sync.code, sync.numbers(&["pushed", "rejected"])), (1, vec![5, 1]), "{sync:#?}");
+    assert_eq!((sync.code, sync.numbers(&["pushed", "rejected", "unverified"])), (0, vec![5, 0, 1]), "{sync:#?}");
     let explained = shop.run(&["explain", &ean(4)]);
-    assert_eq!(explained.lines[0]["refused"], "DroppedSilently", "{explained:#?}");
+    assert_eq!(explained.lines[0]["acknowledged_state"], "accepted, not read back yet", "{explained:#?}");
+    assert_eq!(explained.lines[0]["refused"], serde_json::Value::Null, "{explained:#?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use passerelle::store::{
-    Applied, ConnectionState, HeldPlan, LEASE, LeaseAnswer, Owner, PassRecord, ProbeRecord, Store, StoreError,
+    Applied, ConnectionState, HeldPlan, LEASE, LastRead, LeaseAnswer, Owner, PassRecord, ProbeRecord, Store, StoreError,
 };
 use support::{NOW, Place, connection, due, leased, on_both_engines, take};
 
@@ -128,6 +128,7 @@ async fn state_is_kept_whole(place: Place) {
         failures: u32::MAX,
         last_error: Some("nul \u{fffd}".to_owned()),
         refusals_checked_on: Some(20_000),
+        last_read: Some(LastRead { read: 4, kept: 3, quarantined: 1, items: 2 }),
         quarantine_digest: Some(u64::MAX),
     };
     let with_nul = ConnectionState { last_error: Some("nul \0".to_owned()), ..state.clone() };

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use passerelle::store::ledger::{
-    self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Terms, Update,
+    self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Sent, Terms,
+    Update,
 };
+use passerelle::store::queue::CallId;
 use passerelle::store::{Lease, Store, StoreError, StoredPage, Totals};
 use passerelle_contract::{Cents, Ean, Quantity};
 use proptest::prelude::*;
@@ -80,8 +82,8 @@ fn entry_of_kind(ean: Ean, kind: u8) -> Entry {
     let terms = Terms { price: Cents(u32::from(kind) * 10), quantity: Quantity::Exactly(u32::from(kind % 3)) };
     let acknowledged = match kind % 5 {
         0 => Acknowledged::Never,
-        1 => Acknowledged::InFlight(terms),
-        2 => Acknowledged::Accepted(terms),
+        1 => Acknowledged::InFlight(Sent::first(terms, CallId::at(1_760_000_000_000))),
+        2 => Acknowledged::Accepted(Sent::first(terms, CallId::at(1_760_000_000_000))),
         _ => Acknowledged::Verified(terms),
     };
     let refused = kind.is_multiple_of(7).then_some(Refusal { code: 3, day: 20_000 });

@@ -69,7 +69,7 @@ async fn a_store_with_a_newer_releases_migrations_opens(place: Place) {
 
 async fn a_store_that_shuts_older_releases_out_is_refused(place: Place) {
     place.open().await;
-    beside(&place, "UPDATE compatibility SET oldest_reader = 3").await;
+    beside(&place, "UPDATE compatibility SET oldest_reader = 1000").await;
     let answer = store::open(&place.url).await;
     let Err(StoreError::Corrupt(why)) = answer else { panic!("{answer:?}") };
     assert!(why.contains("newer release"), "{why}");

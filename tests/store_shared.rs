@@ -6,8 +6,9 @@ mod support;
 
 use std::time::Duration;
 
+use passerelle::store::queue::{CallId, MOST_CALLS};
 use passerelle::store::servers::{FORGOTTEN_AFTER, ServerRow};
-use passerelle::store::{AvailabilityRow, ConnectionState, Owner, ProbeRecord, QuarantineRow, StoreError, Traffic};
+use passerelle::store::{AvailabilityRow, ConnectionState, Lease, Owner, ProbeRecord, QuarantineRow, StoreError, Traffic, VenueQueue};
 use passerelle_contract::Ean;
 use support::{NOW, Place, connection, leased, on_both_engines};
 
@@ -30,6 +31,7 @@ on_both_engines!(
     the_newest_thousand_changes_are_kept,
     the_store_answers_a_ping,
     servers_are_listed_until_they_end_or_are_silent_for_a_day,
+    what_was_seen_of_a_queue_belongs_to_a_venue_of_an_account,
 );
 
 fn ean(number: u64) -> Ean {
@@ -361,4 +363,34 @@ async fn servers_are_listed_until_they_end_or_are_silent_for_a_day(place: Place)
     second.beat_at += 1;
     store.beat(&second).await.unwrap();
     assert_eq!(place.open().await.servers().await.unwrap(), [second]);
+}
+
+async fn what_was_seen_of_a_queue_belongs_to_a_venue_of_an_account(place: Place) {
+    let store = place.open().await;
+    let lease = leased(&*store, "shop").await;
+    assert_eq!(store.venue_queue("default", 535).await.unwrap(), None);
+    let mut queue = VenueQueue::default();
+    let first = queue.sending(1, NOW);
+    let second = queue.sending(500, NOW);
+    assert!(first < second, "two calls of one moment have two numbers");
+    assert_eq!((first.time(), CallId::at(NOW)), (NOW, first));
+    queue.showed(first, NOW + 250);
+    queue.saw(Ean::MIN, &[12, 11]);
+    store.save_venue_queue(&lease, "default", 535, &queue).await.unwrap();
+    assert_eq!(store.venue_queue("default", 535).await.unwrap(), Some(queue.clone()));
+    assert_eq!((queue.primed, queue.newest_shown, queue.latency_ms), (true, first, 250));
+    assert_eq!(store.venue_queue("default", 536).await.unwrap(), None);
+    assert_eq!(store.venue_queue("other", 535).await.unwrap(), None);
+    queue.saw(Ean::MIN, &[12]);
+    assert_eq!(queue.twins, []);
+    // A clock that ran ahead does not make what follows look old.
+    queue.forget_after(first);
+    assert_eq!((queue.last_sent, queue.calls.len()), (first, 1));
+    for _ in 0..2 * MOST_CALLS {
+        queue.sending(1, NOW);
+    }
+    assert_eq!(queue.calls.len(), MOST_CALLS);
+    // An older lease writes nothing.
+    let fenced = Lease { fence: lease.fence - 1, ..lease };
+    assert!(matches!(store.save_venue_queue(&fenced, "default", 535, &queue).await, Err(StoreError::Fenced { .. })));
 }

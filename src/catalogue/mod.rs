@@ -14,6 +14,7 @@
 mod events;
 pub mod gather;
 pub mod guard;
+mod inflight;
 mod lane;
 pub mod lease;
 pub mod pass;
@@ -24,11 +25,13 @@ mod quarantine;
 mod read;
 mod refusals;
 mod summary;
+mod unseen;
 mod venue;
 mod verify;
 mod walk;
 
 pub use summary::{Summary, SummaryTag};
+pub use unseen::Unseen;
 
 use passerelle_contract::{AdapterError, Class};
 

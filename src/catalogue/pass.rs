@@ -23,6 +23,8 @@ use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Lease, Millis, P
 const HELD: &str = "held";
 /// A pass that failed for a passing reason is due again after this time, then twice that, and so on up to `every`.
 const FIRST_RETRY_SECONDS: u32 = 30;
+/// A pass that ended before pass Culture's queue did what the rest waits for is due again after this time (milliseconds).
+const LOOK_AGAIN: Millis = 60_000;
 /// Bodies that a vendor's software posted, taken up in one run.
 const MOST_INBOUND_PER_RUN: u32 = 100;
 
@@ -82,6 +84,8 @@ pub struct Report {
     pub notices: Vec<String>,
     /// The sentence for the bookseller when a plan is held.
     pub notice_fr: Option<String>,
+    /// Something has yet to be sent, and may not be before what was sent shows: the next pass comes soon.
+    pub waits_for_queue: bool,
 }
 
 impl Reader<'_> {
@@ -177,6 +181,9 @@ impl Run<'_> {
         let now = (self.now)();
         let mut state = self.reader.store.state(&self.reader.connection.id).await?;
         state.due_at = now + 1000 * Millis::from(self.pause(error, state.failures));
+        if report.waits_for_queue {
+            state.due_at = state.due_at.min(now + LOOK_AGAIN);
+        }
         match error {
             None => {
                 state.failures = 0;

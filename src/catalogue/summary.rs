@@ -29,6 +29,9 @@ pub struct Summary {
     pub pushed: u64,
     /// Items that are wanted and that pass Culture refuses.
     pub rejected: u64,
+    /// Items that pass Culture accepted, in this run or before, and that were not yet seen there as they were sent.
+    #[serde(default)]
+    pub unverified: u64,
     /// Requests made to pass Culture.
     pub requests: u64,
     /// How long it took.

@@ -190,8 +190,8 @@ fn show(context: &CliContext, report: &Report, work: Work) {
     }
     if !matches!(work, Work::Plan) {
         told.push_str(&format!(
-            " · pushed {} · rejected {} · {} requests · {:.1} s",
-            summary.pushed, summary.rejected, summary.requests, summary.seconds
+            " · pushed {} · rejected {} · unverified {} · {} requests · {:.1} s",
+            summary.pushed, summary.rejected, summary.unverified, summary.requests, summary.seconds
         ));
     }
     out.text(told);

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use url::Url;
 
 use super::chains::{Discovery, expand};
 use super::written::{WrittenConnection, WrittenPassCulture, default_listen};
-use super::{Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, Declared, Problem, Server, Written};
+use super::{
+    Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, DEFAULT_RESEND_AFTER, Declared, Problem, Server,
+    Written,
+};
 use crate::rules::siret;
 use crate::store::ConnectionRecord;
 
@@ -16,6 +20,8 @@ use crate::store::ConnectionRecord;
 const DEFAULT_EVERY_SECONDS: u32 = 15 * 60;
 const SHORTEST_EVERY_SECONDS: i64 = 60;
 const LONGEST_EVERY_SECONDS: i64 = 7 * 24 * 3600;
+const SHORTEST_RESEND_AFTER: Duration = Duration::from_secs(1);
+const LONGEST_RESEND_AFTER: Duration = Duration::from_hours(24);
 const LONGEST_ID: usize = 64;
 /// Above this no real key is served; the sandbox and a load test are.
 const MOST_REQUESTS_PER_MINUTE: u32 = 60_000;
@@ -89,7 +95,8 @@ fn accounts(written: WrittenPassCulture, base_dir: &Path, problems: &mut Vec<Pro
                    base: &str,
                    api_key,
                    hmac_key: Option<super::written::OneOrMany>,
-                   rate: Option<u32>| {
+                   rate: Option<u32>,
+                   resend_after: Option<&str>| {
         let base_url = root_url(base, &format!("{place}.base_url"), problems);
         let requests_per_minute = rate.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE);
         if !(1..=MOST_REQUESTS_PER_MINUTE).contains(&requests_per_minute) {
@@ -98,6 +105,7 @@ fn accounts(written: WrittenPassCulture, base_dir: &Path, problems: &mut Vec<Pro
                 format!("is {requests_per_minute}; 1 to {MOST_REQUESTS_PER_MINUTE} are possible, pass Culture allows 200 a key"),
             ));
         }
+        let resend_after = resend_after_of(resend_after, &place, problems);
         if let Some(base_url) = base_url {
             let is_written = hmac_key.is_some();
             let hmac_keys = hmac_key.map(super::written::OneOrMany::into_vec).unwrap_or_default();
@@ -108,7 +116,7 @@ fn accounts(written: WrittenPassCulture, base_dir: &Path, problems: &mut Vec<Pro
                 problems
                     .push(Problem::new(format!("{place}.hmac_key.{at}"), format!("{key} is empty; {EMPTY_HMAC_KEY}")));
             }
-            all.insert(name.clone(), Account { name, base_url, api_key, hmac_keys, requests_per_minute });
+            all.insert(name.clone(), Account { name, base_url, api_key, hmac_keys, requests_per_minute, resend_after });
         }
     };
     add(
@@ -118,16 +126,39 @@ fn accounts(written: WrittenPassCulture, base_dir: &Path, problems: &mut Vec<Pro
         written.api_key,
         written.hmac_key,
         written.requests_per_minute,
+        written.resend_after.as_deref(),
     );
     for (name, account) in written.accounts {
         let place = format!("passculture.accounts.{name}");
         let base = account.base_url.as_deref().unwrap_or(&default_base).to_owned();
-        add(name, place, &base, account.api_key, account.hmac_key, account.requests_per_minute);
+        add(
+            name,
+            place,
+            &base,
+            account.api_key,
+            account.hmac_key,
+            account.requests_per_minute,
+            account.resend_after.as_deref(),
+        );
     }
     if all.contains_key("") {
         problems.push(Problem::new("passculture.accounts", "an account has an empty name"));
     }
     all
+}
+
+fn resend_after_of(written: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> Duration {
+    let Some(text) = written else { return DEFAULT_RESEND_AFTER };
+    match text.parse::<jiff::SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok()) {
+        Some(length) if (SHORTEST_RESEND_AFTER..=LONGEST_RESEND_AFTER).contains(&length) => length,
+        _ => {
+            problems.push(Problem::new(
+                format!("{place}.resend_after"),
+                format!("`{text}` is not a length of time from 1 second to 1 day; write for example `30m`"),
+            ));
+            DEFAULT_RESEND_AFTER
+        }
+    }
 }
 
 /// pass Culture is reached, and reaches us, over TLS; plain HTTP is for a sandbox on this machine.

@@ -26,6 +26,8 @@ pub use written::{Written, WrittenConnection, WrittenSite, parse};
 /// Requests a minute that a key may make unless the configuration says otherwise. pass Culture documents 200; the rest is
 /// left for people who use the same key by hand.
 pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 180;
+/// How long what was accepted and does not show is waited for, unless said.
+pub const DEFAULT_RESEND_AFTER: std::time::Duration = std::time::Duration::from_mins(30);
 
 /// The account that `[passculture]` itself describes.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -91,6 +93,8 @@ pub struct Account {
     pub hmac_keys: Vec<SecretRef>,
     /// Budget of the key, 1–60 000.
     pub requests_per_minute: u32,
+    /// How long what was accepted and does not show is waited for before it is sent again, 1 second to 1 day.
+    pub resend_after: std::time::Duration,
 }
 
 /// Something wrong with the configuration. All of them are shown together; the command exits with 78.

@@ -72,6 +72,9 @@ pub struct WrittenPassCulture {
     pub hmac_key: Option<OneOrMany>,
     /// Requests a minute for this key, 1–60 000 (default 180).
     pub requests_per_minute: Option<u32>,
+    /// How long what was accepted and does not show is waited for before it is sent again, for example `30m` (the default;
+    /// 1 second to 1 day). It is sent again only when the venue's queue was seen moving meanwhile.
+    pub resend_after: Option<String>,
     /// More provider accounts.
     #[serde(default)]
     pub accounts: BTreeMap<String, WrittenAccount>,
@@ -89,6 +92,9 @@ pub struct WrittenAccount {
     pub hmac_key: Option<OneOrMany>,
     /// Requests a minute for this key, 1–60 000 (default 180).
     pub requests_per_minute: Option<u32>,
+    /// How long what was accepted and does not show is waited for before it is sent again, for example `30m` (the default;
+    /// 1 second to 1 day). It is sent again only when the venue's queue was seen moving meanwhile.
+    pub resend_after: Option<String>,
 }
 
 /// One secret or several.

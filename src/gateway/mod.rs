@@ -15,13 +15,14 @@ pub mod settling;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use passerelle_contract::{Adapter, Context, Sector, SessionKeeper};
 
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
 use crate::catalogue::progress::Progress;
-use crate::config::{Account, Config, Problem};
+use crate::config::{Account, Config, DEFAULT_RESEND_AFTER, Problem};
 use crate::passculture::{Client, Settings};
 use crate::registry;
 use crate::store::{self, Applied, ConnectionRecord, ConnectionState, Millis, Owner, Store, StoreError};
@@ -264,9 +265,16 @@ impl Gateway {
             requests_per_minute: configured.requests_per_minute,
         };
         let client = Client::new(settings, Arc::new(Arc::clone(&self.store)), Arc::new(self.now))
-            .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?;
+            .map_err(|why| told(format!("passculture ({account})"), why.to_string()))?
+            .with_resend_after(configured.resend_after);
         clients.insert(account.to_owned(), client.clone());
         Ok(client.counting_anew())
+    }
+
+    /// How long an account's upserts that do not show are waited for before they are sent again.
+    #[must_use]
+    pub fn resend_after(&self, account: &str) -> Duration {
+        self.accounts.get(account).map_or(DEFAULT_RESEND_AFTER, |configured| configured.resend_after)
     }
 
     /// A stored connection.

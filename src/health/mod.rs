@@ -8,6 +8,7 @@ mod clock;
 mod messages;
 mod north;
 mod store;
+mod unverified;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,6 +116,7 @@ pub async fn check_connection(
     let held = gateway.store.held(&connection.id).await?;
     answers.push(freshness(connection, &state, held.as_ref(), (gateway.now)()));
     answers.extend(clock::of_connection(gateway, &connection.id).await?);
+    answers.extend(unverified::ask(gateway, connection, &state).await?);
     remember(gateway, &connection.id, answers).await
 }
 

@@ -31,6 +31,9 @@ const MAX_PER_MINUTE: u32 = 60_000;
 /// Nothing known yet, in the cells below.
 const UNKNOWN: i64 = i64::MIN;
 
+/// Unless said otherwise: their queue is minutes late now and then.
+const RESEND_AFTER: Duration = Duration::from_mins(30);
+
 /// One pass Culture account.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -51,6 +54,7 @@ pub struct Client {
     requests: Arc<AtomicU64>,
     policy: RetryPolicy,
     traffic: Traffic,
+    resend_after: Duration,
 }
 
 struct Shared {
@@ -93,6 +97,7 @@ impl Client {
             requests: Arc::default(),
             policy: RetryPolicy::default(),
             traffic: Traffic::default(),
+            resend_after: RESEND_AFTER,
         })
     }
 
@@ -112,6 +117,18 @@ impl Client {
     #[must_use]
     pub fn for_traffic(&self, traffic: Traffic) -> Self {
         Self { traffic, ..self.clone() }
+    }
+
+    /// The same client for an account that waits so long for an upsert that was accepted and does not show.
+    #[must_use]
+    pub fn with_resend_after(self, resend_after: Duration) -> Self {
+        Self { resend_after, ..self }
+    }
+
+    /// How long an upsert that was accepted and does not show is waited for before it is sent again.
+    #[must_use]
+    pub const fn resend_after(&self) -> Duration {
+        self.resend_after
     }
 
     /// Attempts sent by this counter's clones, retries included.

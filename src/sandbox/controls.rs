@@ -31,7 +31,8 @@ The sandbox pass Culture. The API is under /public/; these controls need no key.
 
 GET    /_sandbox/                       this text
 GET    /_sandbox/settings               the settings
-POST   /_sandbox/settings               change some: upsert_delay_ms, any_ean, clock_offset_seconds,
+POST   /_sandbox/settings               change some: upsert_delay_ms, ean_workers, location_race, any_ean,
+                                        clock_offset_seconds,
                                         rate_limit {per_minute, retry_after, html} or null,
                                         review: approved, pending or rejected (of an event at its first dates,
                                         of a product made one by one), sweep_after_seconds, read_limit_ms
@@ -42,6 +43,9 @@ POST   /_sandbox/faults                 arm one: method, path (prefix), count or
 DELETE /_sandbox/faults                 disarm all
 POST   /_sandbox/drops                  {\"eans\": [...]}: upserts of these are lost without a word
 DELETE /_sandbox/drops                  lose none
+GET    /_sandbox/queue                  tasks of upserts that wait or run, milliseconds left of a stall, tasks to lose
+POST   /_sandbox/queue                  {\"stall_ms\": n}: no task begins before; {\"lose_next_chunks\": n}: the next n
+                                        tasks of at most 35 EANs are lost after their 204
 POST   /_sandbox/products               {\"products\": [{ean, name, category, status}]}: add or change; a ban
                                         rejects the offers and cancels their bookings
 POST   /_sandbox/venues/{id}/unlink     {\"account\": name} or {}: the venue vanishes for the account, or all
@@ -115,6 +119,17 @@ fn act(
             world.dropped.clear();
             Ok(Answer::no_content())
         }
+        ("GET", ["queue"]) => Ok(show_queue(world)),
+        ("POST", ["queue"]) => {
+            let request: QueueRequest = parse(body)?;
+            if let Some(milliseconds) = request.stall_ms {
+                world.queue.stall(milliseconds);
+            }
+            if let Some(tasks) = request.lose_next_chunks {
+                world.queue.lose_next(tasks);
+            }
+            Ok(show_queue(world))
+        }
         ("POST", ["products"]) => {
             let request: ProductsRequest = parse(body)?;
             let messages = world.set_products(&request.products).map_err(|error| refuse(&error.to_string()))?;
@@ -157,6 +172,15 @@ fn act(
 #[serde(deny_unknown_fields)]
 struct ProductsRequest {
     products: Vec<SeedProduct>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueueRequest {
+    #[serde(default)]
+    stall_ms: Option<u64>,
+    #[serde(default)]
+    lose_next_chunks: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -323,6 +347,11 @@ fn change_booking(world: &mut World, id: &str, verb: &str) -> Outcome {
         _ => return Err(Answer::unknown_path()),
     }
     Ok(Answer::ok(json!(world.booking_truth(id))))
+}
+
+fn show_queue(world: &World) -> Answer {
+    let (stall, lose) = world.queue.trouble();
+    Answer::ok(json!({ "queued_tasks": world.queued_chunks, "stall_ms": stall, "lose_next_chunks": lose }))
 }
 
 fn number(query: &[(String, String)], name: &str) -> Option<u64> {

@@ -128,6 +128,13 @@ pub(crate) struct Chunk {
     items: Vec<Item>,
 }
 
+impl Chunk {
+    /// Where its offers are: the venue, and an address when it is not the venue's.
+    pub(crate) fn place(&self) -> (u32, Option<u64>) {
+        (self.venue, self.address.as_ref().map(|address| address.address_id))
+    }
+}
+
 /// `POST …/products/ean`: the answer, and the work to do later.
 pub(crate) fn upsert(world: &World, call: &Call) -> Result<Vec<Chunk>, Answer> {
     let body = super::server::object_body(&call.body, "ProductsOfferByEanCreation")?;

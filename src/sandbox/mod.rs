@@ -57,6 +57,7 @@ mod price_categories;
 mod product_offers;
 mod products;
 mod provider;
+mod queue;
 mod routes;
 mod seed;
 mod server;
@@ -252,6 +253,16 @@ impl Sandbox {
     /// Loses no EAN any more.
     pub fn keep_all_eans(&self) {
         self.shared.world().dropped.clear();
+    }
+
+    /// No task of the upserts' queue begins before this time has passed; zero ends a stall.
+    pub fn stall_queue(&self, time: Duration) {
+        self.shared.world().queue.stall(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// The next so many tasks (of at most 35 EANs) are lost when their turn comes.
+    pub fn lose_next_chunks(&self, tasks: u32) {
+        self.shared.world().queue.lose_next(tasks);
     }
 
     /// Adds products or changes them. A ban rejects the offers and cancels their bookings.

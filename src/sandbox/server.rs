@@ -14,8 +14,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::OwnedMutexGuard;
-use tokio::time::Instant;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,13 +32,11 @@ use super::routes::{Action, Target, resolve};
 use super::state::{AccountIndex, World};
 use super::{
     addresses, auth, bookings, categories, controls, dates, ean, events, genres, price_categories, product_offers,
-    products, provider, ticketing, venues,
+    products, provider, queue, ticketing, venues,
 };
 
 /// Largest body read; a bulk call of 500 items is under 200 kB.
 const MAX_BODY: usize = 32 * 1024 * 1024;
-/// Upsert chunks waiting; past it a chunk is applied at once.
-const MAX_QUEUED_CHUNKS: usize = 100_000;
 /// How often the periodic jobs look whether their time has come.
 const JOB_PERIOD: Duration = Duration::from_secs(1);
 /// How long a call that "never" answers is kept.
@@ -52,6 +49,7 @@ pub(crate) struct Shared {
     locks: Locks,
     tasks: TaskTracker,
     stop: CancellationToken,
+    queue_moved: Notify,
 }
 
 impl Shared {
@@ -62,6 +60,7 @@ impl Shared {
             locks: Locks::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            queue_moved: Notify::new(),
         })
     }
 
@@ -97,6 +96,7 @@ impl Shared {
 
     /// Does what the backend does by itself, until the sandbox stops: sweeps barcodes, holds past bookings for used.
     pub(crate) fn spawn_periodic_jobs(self: &Arc<Self>) {
+        self.tasks.spawn(queue::work(self.clone()));
         let shared = self.clone();
         self.tasks.spawn(async move {
             loop {
@@ -129,45 +129,17 @@ impl Shared {
         }
     }
 
-    /// Queues the chunks of one call, each after its own random delay, so that they are applied in no fixed order.
-    fn queue(self: &Arc<Self>, mut chunks: Vec<Chunk>) {
-        if chunks.is_empty() {
-            return;
+    /// Queues the tasks of one call.
+    fn queue(&self, chunks: Vec<Chunk>) {
+        if !chunks.is_empty() {
+            queue::accept(&mut self.world(), chunks);
+            self.queue_moved.notify_one();
         }
-        let mut world = self.world();
-        let era = world.era;
-        let delay = world.settings.upsert_delay_ms;
-        if delay == 0 || world.queued_chunks + chunks.len() > MAX_QUEUED_CHUNKS {
-            while !chunks.is_empty() {
-                let index = world.random.below(chunks.len() as u64);
-                let chunk = chunks.swap_remove(usize::try_from(index).unwrap_or(0));
-                ean::apply(&mut world, &chunk);
-            }
-            return;
-        }
-        world.queued_chunks += chunks.len();
-        let start = Instant::now();
-        let mut timed: Vec<(Duration, Chunk)> = chunks
-            .into_iter()
-            .map(|chunk| (Duration::from_millis(delay / 2 + world.random.below(delay + 1)), chunk))
-            .collect();
-        drop(world);
-        timed.sort_by_key(|(due, _)| *due);
-        let shared = self.clone();
-        self.tasks.spawn(async move {
-            for (due, chunk) in timed {
-                tokio::select! {
-                    () = tokio::time::sleep_until(start + due) => {}
-                    () = shared.stop.cancelled() => return,
-                }
-                let mut world = shared.world();
-                if world.era != era {
-                    return;
-                }
-                ean::apply(&mut world, &chunk);
-                world.queued_chunks = world.queued_chunks.saturating_sub(1);
-            }
-        });
+    }
+
+    /// Told when a task came or ended.
+    pub(crate) fn queue_moved(&self) -> &Notify {
+        &self.queue_moved
     }
 }
 

@@ -24,9 +24,13 @@ const MAX_KEYS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Typical time between the 204 of an upsert and its effect, in milliseconds; each task of 35 takes between half
-    /// and one and a half times this. 0 applies before answering.
+    /// Typical time between the 204 of an upsert and its effect, in milliseconds; each task of 35 waits between half
+    /// and one and a half times this, but at most a second more or less. 0 applies before answering.
     pub upsert_delay_ms: u64,
+    /// Tasks that are done at the same time, of all venues together.
+    pub ean_workers: u32,
+    /// Whether the first tasks of a venue race on creating its location, so that all but one of those under way die.
+    pub location_race: bool,
     /// Calls allowed per minute and key; none when null.
     pub rate_limit: Option<RateLimit>,
     /// Treats every well-formed 978/979 EAN-13 that is not in the product base as a compatible paper book.
@@ -74,6 +78,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             upsert_delay_ms: 100,
+            ean_workers: 8,
+            location_race: false,
             rate_limit: None,
             any_ean: false,
             clock_offset_seconds: 0,

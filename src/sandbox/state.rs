@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::faults::Faults;
 use super::log::Log;
 pub(crate) use super::offer::*;
+use super::queue::Queue;
 use super::seed::{ProductStatus, Seed, SeedBeneficiary, ean_number};
 use super::settings::{Settings, Windows};
 
@@ -54,6 +55,8 @@ pub(crate) struct World {
     pub(crate) random: Random,
     /// Upsert chunks accepted and not yet applied.
     pub(crate) queued_chunks: usize,
+    /// The tasks themselves.
+    pub(crate) queue: Queue,
     /// Raised by a reset, so that work queued before it is forgotten.
     pub(crate) era: u64,
     next_id: u64,
@@ -284,6 +287,7 @@ impl World {
             log: Log::default(),
             random: Random::new(),
             queued_chunks: 0,
+            queue: Queue::default(),
             era: 0,
             next_id: 1,
             seed: seed.clone(),

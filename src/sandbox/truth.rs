@@ -131,6 +131,7 @@ impl World {
     /// Applies settings, clamped to their bounds.
     pub(crate) fn apply_settings(&mut self, mut settings: Settings) {
         settings.upsert_delay_ms = settings.upsert_delay_ms.min(MAX_UPSERT_DELAY_MS);
+        settings.ean_workers = settings.ean_workers.clamp(1, super::queue::MAX_WORKERS);
         settings.read_limit_ms = settings.read_limit_ms.clamp(1, MAX_READ_LIMIT_MS);
         self.clock.set_offset_seconds(settings.clock_offset_seconds);
         settings.clock_offset_seconds = self.clock.offset_seconds();

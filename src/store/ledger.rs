@@ -18,10 +18,37 @@ use passerelle_contract::{Cents, Quantity};
 
 pub use passerelle_contract::Terms;
 
+use super::queue::CallId;
+
 pub use codec::PAGE_CAPACITY;
 pub use drive::{
     EANS_PER_TRANSACTION, PAGES_PER_READ, PAGES_PER_TRANSACTION, Scan, Update, apply, find, modify, totals,
 };
+
+/// What was sent and is not seen yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The terms.
+    pub terms: Terms,
+    /// The newest call that they went with.
+    pub call: CallId,
+    /// How often these terms or others were sent since the EAN was last seen as sent, at most [`MOST_TRIES`]; 0 when an
+    /// earlier release sent them.
+    pub tries: u8,
+    /// Is there an offer, with other terms than these? Then an upsert changes it, and cannot make a second one.
+    pub exists: bool,
+}
+
+/// Tries beyond these are not counted.
+pub const MOST_TRIES: u8 = 31;
+
+impl Sent {
+    /// Sent once, for the first time.
+    #[must_use]
+    pub const fn first(terms: Terms, call: CallId) -> Self {
+        Self { terms, call, tries: 1, exists: false }
+    }
+}
 
 /// What pass Culture has said of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +56,9 @@ pub enum Acknowledged {
     /// It has never been sent.
     Never,
     /// About to be sent, or sent without an answer: pass Culture may or may not have it. Written before the call.
-    InFlight(Terms),
+    InFlight(Sent),
     /// Answered 204; not yet seen by reading back.
-    Accepted(Terms),
+    Accepted(Sent),
     /// Seen on pass Culture.
     Verified(Terms),
 }
@@ -64,7 +91,17 @@ impl Acknowledged {
     pub const fn terms(self) -> Option<Terms> {
         match self {
             Self::Never => None,
-            Self::InFlight(terms) | Self::Accepted(terms) | Self::Verified(terms) => Some(terms),
+            Self::InFlight(sent) | Self::Accepted(sent) => Some(sent.terms),
+            Self::Verified(terms) => Some(terms),
+        }
+    }
+
+    /// What was sent and is not seen yet.
+    #[must_use]
+    pub const fn sent(self) -> Option<Sent> {
+        match self {
+            Self::InFlight(sent) | Self::Accepted(sent) => Some(sent),
+            Self::Never | Self::Verified(_) => None,
         }
     }
 }
@@ -79,12 +116,14 @@ impl Entry {
         if self.refused.is_some() {
             return false;
         }
-        match (self.desired, self.acknowledged) {
-            (_, Acknowledged::InFlight(_)) => true,
-            (Some(desired), Acknowledged::Accepted(known) | Acknowledged::Verified(known)) => desired != known,
-            (None, Acknowledged::Accepted(known) | Acknowledged::Verified(known)) => known.is_live(),
-            (Some(_), Acknowledged::Never) => true,
-            (None, Acknowledged::Never) => false,
+        if matches!(self.acknowledged, Acknowledged::InFlight(_)) {
+            return true;
+        }
+        match (self.desired, self.acknowledged.terms()) {
+            (Some(desired), Some(known)) => desired != known,
+            (None, Some(known)) => known.is_live(),
+            (Some(_), None) => true,
+            (None, None) => false,
         }
     }
 
@@ -145,19 +184,21 @@ mod tests {
 
     #[test]
     fn what_is_pending_and_what_is_unverified() {
-        use Acknowledged::{Accepted, InFlight, Never, Verified};
+        use Acknowledged::{Never, Verified};
+        let in_flight = |terms| Acknowledged::InFlight(Sent::first(terms, CallId::UNKNOWN));
+        let accepted = |terms| Acknowledged::Accepted(Sent::first(terms, CallId::UNKNOWN));
         let (a, b, gone) = (terms(990, 3), terms(990, 2), terms(990, 0));
         for (desired, acknowledged, pending, unverified) in [
             (Some(a), Never, true, false),
-            (Some(a), InFlight(a), true, true),
-            (Some(a), Accepted(a), false, true),
+            (Some(a), in_flight(a), true, true),
+            (Some(a), accepted(a), false, true),
             (Some(a), Verified(a), false, false),
-            (Some(a), Accepted(b), true, true),
+            (Some(a), accepted(b), true, true),
             (Some(a), Verified(b), true, false),
             (None, Never, false, false),
-            (None, InFlight(gone), true, true),
+            (None, in_flight(gone), true, true),
             (None, Verified(a), true, false),
-            (None, Accepted(gone), false, true),
+            (None, accepted(gone), false, true),
             (None, Verified(gone), false, false),
         ] {
             let mut entry = Entry { ean: Ean::MIN, desired, acknowledged, refused: None };

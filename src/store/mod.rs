@@ -21,6 +21,7 @@ mod open;
 mod owner;
 mod postgres;
 pub mod products;
+pub mod queue;
 mod records;
 pub mod servers;
 pub mod sessions;
@@ -43,9 +44,9 @@ pub use messages::MessageStore;
 pub use open::open;
 pub use owner::{is_dead, is_here};
 pub use products::ProductStore;
+pub use queue::VenueQueue;
 pub use records::{
-    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
-    KnownConnection, PassRecord, ProbeRecord, QuarantineRow,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection, LastRead, PassRecord, ProbeRecord, QuarantineRow,
 };
 pub use sessions::SessionStore;
 pub use servers::ServerStore;
@@ -175,6 +176,18 @@ pub trait Store:
         lease: &'a Lease,
         remove: &'a [Ean],
         pages: &'a [StoredPage],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// What was seen of pass Culture's queue at a venue of an account; `None` when nothing was ever sent there.
+    fn venue_queue<'a>(&'a self, account: &'a str, venue: i64)
+    -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>>;
+    /// Replaces it.
+    fn save_venue_queue<'a>(
+        &'a self,
+        lease: &'a Lease,
+        account: &'a str,
+        venue: i64,
+        queue: &'a VenueQueue,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     // ── held plans, passes, quarantine ───────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ use super::sqlite::SqliteStore;
 use super::{Store, StoreError};
 
 /// What this release understands; a store whose `compatibility.oldest_reader` is higher is refused.
-pub(super) const READS: i64 = 2;
+pub(super) const READS: i64 = 3;
 
 /// Opens the store that a URL names and brings its tables up to date: `sqlite:PATH`, `sqlite::memory:` (gone when closed, for
 /// tests) or `postgres://…`.

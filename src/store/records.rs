@@ -109,6 +109,22 @@ pub struct ConnectionState {
     /// Day (since 1970-01-01) on which refusals that have stood long enough were last put up for asking again.
     #[serde(default)]
     pub refusals_checked_on: Option<u16>,
+    /// What the pass that set `cursor` read: an unchanged source says the same again.
+    #[serde(default)]
+    pub last_read: Option<LastRead>,
+}
+
+/// What a pass read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRead {
+    /// Rows read.
+    pub read: u64,
+    /// Rows that may be offered.
+    pub kept: u64,
+    /// Rows that stayed behind.
+    pub quarantined: u64,
+    /// EANs that it stated.
+    pub items: u64,
 }
 
 /// A plan that the guard held.

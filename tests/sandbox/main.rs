@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod message;
 mod products;
+mod queue;
 mod support;
 mod ticketing;
 mod upsert;

@@ -10,7 +10,7 @@ use crate::catalogue::quarantine::Quarantine;
 use crate::catalogue::read::{PassRead, read};
 use crate::catalogue::{PassError, Summary, refusals, venue, walk};
 use crate::rules::products::VenueTerms;
-use crate::store::{ConnectionState, Inbound, Lease, ledger};
+use crate::store::{ConnectionState, Inbound, LastRead, Lease, ledger};
 
 /// Passes looked through for the last one that read something.
 const PASSES_LOOKED_AT: u32 = 100;
@@ -32,7 +32,7 @@ impl Reader<'_> {
             )
             .await?;
             if pass.completeness == Completeness::Unchanged {
-                self.repeat_last(&mut report.summary).await?;
+                self.repeat_last(state, &mut report.summary).await?;
                 report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
             } else {
                 self.judge_dry(&pass, source.expectations(), &quarantine, report).await?;
@@ -83,7 +83,15 @@ impl Reader<'_> {
     }
 
     /// The last pass that read something still holds: its rows are this pass's rows, and none of them changes anything.
-    async fn repeat_last(&self, summary: &mut Summary) -> Result<(), PassError> {
+    async fn repeat_last(&self, state: &ConnectionState, summary: &mut Summary) -> Result<(), PassError> {
+        // Written with the cursor that makes the source say "unchanged", so also when that pass was never recorded.
+        if let Some(last) = state.last_read {
+            summary.read += last.read;
+            summary.kept += last.kept;
+            summary.quarantined += last.quarantined;
+            summary.unchanged += last.items;
+            return Ok(());
+        }
         let passes = self.store.passes(&self.connection.id, PASSES_LOOKED_AT).await?;
         let last = passes
             .into_iter()
@@ -148,7 +156,7 @@ impl Run<'_> {
         let mut state = store.state(&self.reader.connection.id).await?;
         report.notices.extend(pass.warnings.iter().cloned());
         if pass.completeness == Completeness::Unchanged {
-            self.reader.repeat_last(&mut report.summary).await?;
+            self.reader.repeat_last(&state, &mut report.summary).await?;
             // Whatever was held meanwhile is gone: the vendor is back at what was applied.
             if store.held(&lease.connection).await?.is_some() {
                 store.set_held(lease, None).await?;
@@ -189,6 +197,12 @@ impl Run<'_> {
         if held.is_some() {
             store.set_held(lease, None).await?;
         }
+        state.last_read = Some(LastRead {
+            read: pass.read,
+            kept: pass.kept,
+            quarantined: quarantine.total,
+            items: tally.create + tally.change + tally.unchanged,
+        });
         self.commit_cursor(lease, &mut state, &pass.end, pass.completeness, digest).await?;
         Ok(true)
     }
@@ -215,12 +229,20 @@ impl Run<'_> {
         let result = lane.drive().await;
         let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
         report.summary.rejected = totals.refused;
+        report.summary.unverified = totals.unverified;
+        report.waits_for_queue = totals.pending > 0 && totals.unverified > 0;
         let pushed = result?;
         report.summary.pushed += pushed.pushed;
-        if pushed.waiting > 0 {
+        if totals.unverified > 0 {
             report.notices.push(format!(
-                "{} EANs were accepted by pass Culture and do not show yet; the next pass looks again",
-                pushed.waiting
+                "{} EANs were accepted by pass Culture and do not show yet as they were sent; the next pass looks again",
+                totals.unverified
+            ));
+        }
+        if pushed.twins > 0 {
+            report.notices.push(format!(
+                "{} EANs have several offers at pass Culture; `passerelle check` names those to close",
+                pushed.twins
             ));
         }
         Ok(())

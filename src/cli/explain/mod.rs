@@ -91,11 +91,16 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         let state = gateway.store.state(&connection.id).await?;
         let held = gateway.store.held(&connection.id).await?;
         let refused = entry.refused.and_then(|refusal| Availability::from_code(refusal.code));
+        let venue = state.venue_id.or(connection.venue).unwrap_or_default();
+        let queue = gateway.store.venue_queue(&connection.account, venue).await?.unwrap_or_default();
+        let twins = queue.twins.iter().find(|twins| twins.ean == ean);
+        let offers = twins.map(|twins| json!({ "keep": twins.kept, "close": twins.close }));
         context.output.json(&json!({
             "event": "ledger", "connection": connection.id, "ean": ean, "venue": state.venue_id.or(connection.venue),
             "desired": entry.desired.map(terms_object), "acknowledged": acknowledged(&entry).1.map(terms_object),
             "acknowledged_state": acknowledged(&entry).0, "refused": refused.map(Availability::name), "verdict": verdict(&entry, held.is_some()),
-            "last_success": state.last_success_at.map(show),
+            "last_success": state.last_success_at.map(show), "sent": entry.acknowledged.sent().map(|sent| show(sent.call.time())),
+            "offers": offers,
         }));
         let out = context.output;
         out.text(format!(
@@ -112,6 +117,14 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         if let Some(code) = refused {
             out.text(format!("  refused           {}: {}", code.name(), code.english()));
             out.text(format!("                    {}", code.french()));
+        }
+        if let Some(twins) = twins {
+            let close: Vec<String> = twins.close.iter().map(ToString::to_string).collect();
+            out.text(format!(
+                "  several offers    {} is the one that is kept up to date; close {} in the pass Culture pro portal",
+                twins.kept,
+                close.join(" and ")
+            ));
         }
         out.text(format!("  verdict           {}", verdict(&entry, held.is_some())));
         if let Some(at) = state.last_success_at {
@@ -139,8 +152,8 @@ fn terms_object(terms: Terms) -> serde_json::Value {
 const fn acknowledged(entry: &Entry) -> (&'static str, Option<Terms>) {
     match entry.acknowledged {
         Acknowledged::Never => ("never sent", None),
-        Acknowledged::InFlight(terms) => ("sent, no answer yet", Some(terms)),
-        Acknowledged::Accepted(terms) => ("accepted, not read back yet", Some(terms)),
+        Acknowledged::InFlight(sent) => ("sent, no answer yet", Some(sent.terms)),
+        Acknowledged::Accepted(sent) => ("accepted, not read back yet", Some(sent.terms)),
         Acknowledged::Verified(terms) => ("read back", Some(terms)),
     }
 }
@@ -150,10 +163,12 @@ fn verdict(entry: &Entry, held: bool) -> &'static str {
         "refused by pass Culture: nothing is sent; it is asked again after a while"
     } else if entry.is_pending() && held {
         "waits: a plan of this connection is held"
+    } else if entry.is_pending() && entry.is_unverified() {
+        "waits until what was sent before shows at pass Culture, so that the two cannot overtake each other"
     } else if entry.is_pending() {
         "waits to be pushed: `passerelle push` does it now"
     } else if entry.is_unverified() {
-        "accepted; will be read back"
+        "accepted by pass Culture and not seen there yet: it is looked for at every pass"
     } else {
         "in step"
     }

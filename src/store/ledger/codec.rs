@@ -6,8 +6,9 @@
 //! header   0  format (1)   1  record width (24)   2..4  entries   4..8  zero   8..16  xxh3 of the records, seeded with bytes 0..8
 //! record   word 0: EAN 44 bits │ desired quantity 20
 //!          word 1: desired price 20 │ acknowledged quantity 20 │ acknowledged price 20 │ acknowledged state 2 │ desired? 1 │ zero 1
-//!          word 2: refusal code 8 (0: none) │ refusal day 16 │ zero 40
+//!          word 2: refusal code 8 (0: none) │ refusal day 16 │ call 34 │ tries 5 │ exists? 1
 //! ```
+//! The last three are those of what was sent and not seen yet, else zero.
 //! Prices have room for 10 485,75 EUR, quantities for 1 048 574 and a marker for unlimited, more than pass Culture takes.
 //!
 //! Invariant: every entry has one encoding, so equal pages are equal bytes; bytes that are not exactly what `encode` writes
@@ -16,8 +17,9 @@
 use passerelle_contract::{Cents, Ean, Quantity};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Acknowledged, Entry, Refusal, StoredPage, Terms, Totals};
+use super::{Acknowledged, Entry, MOST_TRIES, Refusal, Sent, StoredPage, Terms, Totals};
 use crate::store::StoreError;
+use crate::store::queue::CallId;
 
 /// Entries in a full page: 12 KiB, small enough that 500 scattered changes rewrite 6 MiB, large enough that a million
 /// entries are two thousand rows.
@@ -36,6 +38,10 @@ const UNLIMITED: u64 = AMOUNT_MASK;
 const DESIRED: u64 = 1 << 62;
 const STATE_SHIFT: u32 = 60;
 const REFUSAL_MASK: u64 = (1 << 24) - 1;
+const CALL_SHIFT: u32 = 24;
+const CALL_MASK: u64 = (1 << 34) - 1;
+const TRIES_SHIFT: u32 = 58;
+const EXISTS: u64 = 1 << 63;
 
 /// Packs sorted entries into one page with its counts.
 ///
@@ -133,8 +139,8 @@ fn pack(entry: &Entry) -> Result<[u64; 3], StoreError> {
     let no_room = |what: &str| StoreError::Invalid(format!("{}: {what}", entry.ean));
     let (state, known) = match entry.acknowledged {
         Acknowledged::Never => (0, None),
-        Acknowledged::InFlight(terms) => (1, Some(terms)),
-        Acknowledged::Accepted(terms) => (2, Some(terms)),
+        Acknowledged::InFlight(sent) => (1, Some(sent.terms)),
+        Acknowledged::Accepted(sent) => (2, Some(sent.terms)),
         Acknowledged::Verified(terms) => (3, Some(terms)),
     };
     let amounts = |terms: Option<Terms>| terms.map_or(Some((0, 0)), pack_terms);
@@ -146,11 +152,20 @@ fn pack(entry: &Entry) -> Result<[u64; 3], StoreError> {
         Some(Refusal { code: 0, .. }) => return Err(no_room("a refusal without code")),
         Some(Refusal { code, day }) => u64::from(code) | u64::from(day) << 8,
     };
+    let sent = match entry.acknowledged.sent() {
+        None => 0,
+        Some(Sent { call, tries, .. }) if call > CallId::LAST || tries > MOST_TRIES => {
+            return Err(no_room("a call or tries too large"));
+        }
+        Some(Sent { call, tries, exists, .. }) => {
+            call.to_bits() << CALL_SHIFT | u64::from(tries) << TRIES_SHIFT | if exists { EXISTS } else { 0 }
+        }
+    };
     let desired = if entry.desired.is_some() { DESIRED } else { 0 };
     Ok([
         entry.ean.as_u64() | quantity << EAN_BITS,
         price | known_quantity << AMOUNT_BITS | known_price << (2 * AMOUNT_BITS) | state << STATE_SHIFT | desired,
-        refusal,
+        refusal | sent,
     ])
 }
 
@@ -170,8 +185,8 @@ fn unpack([first, second, third]: [u64; 3]) -> Option<Entry> {
     let acknowledged = match (second >> STATE_SHIFT) & 3 {
         0 if second >> AMOUNT_BITS & (AMOUNT_MASK << AMOUNT_BITS | AMOUNT_MASK) == 0 => Acknowledged::Never,
         0 => return None,
-        1 => Acknowledged::InFlight(known),
-        2 => Acknowledged::Accepted(known),
+        1 => Acknowledged::InFlight(unpack_sent(known, third)),
+        2 => Acknowledged::Accepted(unpack_sent(known, third)),
         _ => Acknowledged::Verified(known),
     };
     let desired = match second & DESIRED {
@@ -179,16 +194,24 @@ fn unpack([first, second, third]: [u64; 3]) -> Option<Entry> {
         0 => return None,
         _ => Some(unpack_terms(price, quantity)),
     };
-    let [code, day_low, day_high, ..] = third.to_le_bytes();
-    let refused = match (code, third) {
+    let refusal = third & REFUSAL_MASK;
+    let [code, day_low, day_high, ..] = refusal.to_le_bytes();
+    let refused = match (code, refusal) {
         (0, 0) => None,
         (0, _) => return None,
         _ => Some(Refusal { code, day: u16::from_le_bytes([day_low, day_high]) }),
     };
-    if second >> 63 != 0 || third > REFUSAL_MASK {
+    if second >> 63 != 0 || (acknowledged.sent().is_none() && third > REFUSAL_MASK) {
         return None;
     }
     Some(Entry { ean: Ean::from_u64(first & EAN_MASK).ok()?, desired, acknowledged, refused })
+}
+
+fn unpack_sent(terms: Terms, third: u64) -> Sent {
+    let call = CallId::from_bits(third >> CALL_SHIFT & CALL_MASK);
+    // Five bits.
+    let tries = (third >> TRIES_SHIFT & u64::from(MOST_TRIES)) as u8;
+    Sent { terms, call, tries, exists: third & EXISTS != 0 }
 }
 
 /// Both numbers are below 2²⁰.
@@ -246,7 +269,7 @@ mod tests {
 
         #[test]
         fn any_words_unpack_to_what_packs_to_them_or_to_nothing(
-            number in 0_u64..1_000_000_000_000, quantity in 0_u64..=AMOUNT_MASK, second: u64, third in 0_u64..1 << 26,
+            number in 0_u64..1_000_000_000_000, quantity in 0_u64..=AMOUNT_MASK, second: u64, third in prop_oneof![0_u64..1 << 26, any::<u64>()],
         ) {
             let words = [ean(number).as_u64() | quantity << EAN_BITS, second, third];
             if let Some(entry) = unpack(words) {

@@ -3,7 +3,8 @@
 use passerelle_contract::{Cents, Ean, Quantity};
 use proptest::prelude::*;
 
-use super::{Acknowledged, Entry, Refusal, Terms};
+use super::{Acknowledged, Entry, MOST_TRIES, Refusal, Sent, Terms};
+use crate::store::queue::CallId;
 
 /// The EAN whose first twelve digits are `number`.
 pub(crate) fn ean(number: u64) -> Ean {
@@ -19,11 +20,20 @@ pub(crate) fn any_terms() -> impl Strategy<Value = Terms> {
     (0_u32..=30_000, quantity).prop_map(|(price, quantity)| Terms { price: Cents(price), quantity })
 }
 
+fn any_sent() -> impl Strategy<Value = Sent> {
+    (any_terms(), 0_u64..1 << 34, 0..=MOST_TRIES, any::<bool>()).prop_map(|(terms, call, tries, exists)| Sent {
+        terms,
+        call: CallId::from_bits(call),
+        tries,
+        exists,
+    })
+}
+
 pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
     let acknowledged = prop_oneof![
         Just(Acknowledged::Never),
-        any_terms().prop_map(Acknowledged::InFlight),
-        any_terms().prop_map(Acknowledged::Accepted),
+        any_sent().prop_map(Acknowledged::InFlight),
+        any_sent().prop_map(Acknowledged::Accepted),
         any_terms().prop_map(Acknowledged::Verified),
     ];
     let refused = prop::option::weighted(0.1, (1_u8.., any::<u16>()).prop_map(|(code, day)| Refusal { code, day }));

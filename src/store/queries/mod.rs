@@ -16,6 +16,7 @@ mod leases;
 mod ledger;
 mod probes;
 mod quarantine;
+mod queue;
 mod shared;
 mod state;
 
@@ -27,9 +28,7 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
-    KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store,
-    StoreError, Traffic, WakeUps,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic, VenueQueue, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -242,6 +241,24 @@ impl Store for Engine {
         pages: &'a [StoredPage],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         write_under!(self, lease, c => ledger::save(c, &lease.connection, remove, pages))
+    }
+
+    fn venue_queue<'a>(
+        &'a self,
+        account: &'a str,
+        venue: i64,
+    ) -> BoxFuture<'a, Result<Option<VenueQueue>, StoreError>> {
+        read!(self, c => queue::read(c, account, venue))
+    }
+
+    fn save_venue_queue<'a>(
+        &'a self,
+        lease: &'a Lease,
+        account: &'a str,
+        venue: i64,
+        queue: &'a VenueQueue,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        write_under!(self, lease, c => queue::save(c, account, venue, queue))
     }
 
     fn held<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Option<HeldPlan>, StoreError>> {

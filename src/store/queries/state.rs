@@ -27,6 +27,8 @@ pub(super) fn of_row(row: &Row) -> Result<ConnectionState, StoreError> {
         refusals_checked_on: row
             .try_get::<Option<i64>, _>("refusals_checked_on")?
             .and_then(|day| u16::try_from(day).ok()),
+        // Counts of an unchanged pass: without them it counts what the last recorded one did.
+        last_read: row.try_get::<Option<String>, _>("last_read")?.and_then(|counts| serde_json::from_str(&counts).ok()),
     })
 }
 
@@ -43,7 +45,7 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
         > 0;
     sqlx::query(
         "UPDATE connection_state SET last_success_at = $2, last_snapshot_at = $3, failures = $4, last_error = $5, \
-         quarantine_digest = $6, refusals_checked_on = $7 WHERE connection = $1",
+         quarantine_digest = $6, refusals_checked_on = $7, last_read = $8 WHERE connection = $1",
     )
     .bind(&lease.connection)
     .bind(state.last_success_at)
@@ -52,6 +54,7 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
     .bind(state.last_error.as_deref().map(text))
     .bind(state.quarantine_digest.map(u64::cast_signed))
     .bind(state.refusals_checked_on.map(i64::from))
+    .bind(state.last_read.as_ref().and_then(|counts| serde_json::to_string(counts).ok()))
     .execute(&mut *c)
     .await?;
     if is_current {
