@@ -1,6 +1,6 @@
 //! Bookings of books: notified once, found by asking, told in order.
 
-use passerelle::sandbox::message::sign_message;
+use passerelle::sandbox::message::{Form, sign_message};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -154,7 +154,7 @@ async fn notify(stage: &Stage, server: &Server, person: u32, action: &str) -> u1
         ("venue_name", text("Lieu")),
         ("action", text(action)),
     ];
-    let message = sign_message(HMAC, &fields);
+    let message = sign_message(HMAC, &fields, Form::Compact);
     let request = stage
         .client
         .post(format!("{}/passculture/notification", server.base))
