@@ -83,6 +83,7 @@ mod allotments;
 mod bookings;
 mod countermarks;
 mod events;
+mod listings;
 mod messages;
 mod products;
 
