@@ -81,6 +81,11 @@ impl Checks {
             "category",
             "write a category of pass Culture, such as CONCERT or SPECTACLE_REPRESENTATION",
         );
+        self.ensure(
+            !is_online(&category),
+            "category",
+            "an online category has no place at a venue: write one of events that people come to",
+        );
         for (path, slug) in [("show_type", &show_type), ("music_type", &music_type)] {
             self.ensure(
                 slug.as_deref().is_none_or(is_word),
@@ -129,6 +134,13 @@ impl Checks {
             _ => Err(SettingsError { problems: self.problems }),
         }
     }
+}
+
+/// Whether pass Culture holds events of a category online alone: such an offer must have an address on the network, and none at a
+/// venue.
+#[must_use]
+pub fn is_online(category: &str) -> bool {
+    category.starts_with("LIVESTREAM_") || category == "RENCONTRE_EN_LIGNE"
 }
 
 /// One word without spaces.

@@ -29,7 +29,7 @@ pub use read::{Event, EventDate, PriceCategory};
 pub use send::SendError;
 
 pub(super) use pages::List;
-pub(super) use read::Row;
+pub(super) use read::{Page, Row};
 
 use std::time::Duration;
 

@@ -104,9 +104,9 @@ pub(in crate::passculture) trait Row {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Page<T> {
+pub(in crate::passculture) struct Page<T> {
     #[serde(alias = "events", alias = "dates", alias = "bookings", alias = "priceCategories")]
-    pub(super) rows: Vec<T>,
+    pub(in crate::passculture) rows: Vec<T>,
 }
 
 #[derive(Deserialize)]
