@@ -42,6 +42,7 @@ impl Serve {
         let desk = gateway::desk(&gateway);
         let settling = tokio::spawn(settling::run(Arc::clone(&gateway), desk.clone(), stop.clone()));
         let comparing = tokio::spawn(settling::compare_products(Arc::clone(&gateway), stop.clone()));
+        let addresses = tokio::spawn(settling::keep_message_urls(Arc::clone(&gateway), stop.clone()));
         let sinks = Arc::clone(&gateway) as Arc<dyn delivery::Sinks>;
         let delivering = tokio::spawn(delivery::run(
             Arc::clone(&gateway.store),
@@ -58,6 +59,7 @@ impl Serve {
         let _ = schedule.await;
         let served = served.await;
         let _ = settling.await;
+        let _ = addresses.await;
         let _ = delivering.await;
         let _ = comparing.await;
         // A sale under way is finished even when its answer left long ago.

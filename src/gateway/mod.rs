@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use passerelle_contract::{Adapter, Context, Sector};
 
+use url::Url;
+
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
 use crate::catalogue::progress::Progress;
@@ -29,7 +31,7 @@ const STOCK: &str = "stocks";
 const SHOWS: &str = "shows";
 
 pub use house::{desk, reconciler};
-pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
+pub use message_urls::{CONNECTION_IN_ADDRESS, Registered, Strayed};
 pub use receivers::Receiver;
 
 /// The gateway of one process.
@@ -43,6 +45,8 @@ pub struct Gateway {
     pub owner: Owner,
     /// The clock.
     pub now: fn() -> Millis,
+    /// Where pass Culture reaches this gateway, when messages are taken.
+    public_url: Option<Url>,
     base_dir: PathBuf,
     clients: Mutex<BTreeMap<String, Client>>,
     adapters: house::Adapters,
@@ -93,6 +97,7 @@ impl Gateway {
             accounts: config.accounts.clone(),
             owner: Owner::current(purpose),
             now: crate::clock::now,
+            public_url: config.server.public_url.clone(),
             base_dir: config.base_dir.clone(),
             clients: Mutex::new(BTreeMap::new()),
             adapters: house::Adapters::default(),

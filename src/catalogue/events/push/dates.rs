@@ -13,6 +13,9 @@ use crate::store::events::{DateRow, EventRow};
 
 /// A date that is gone at the vendor, and closed.
 const HAS_BOOKINGS: &str = "HasBookings: the show is gone, people have booked it, and it stays closed";
+/// A date that was deleted at pass Culture when people had booked it: its key stays taken, and its deletion was somebody's decision.
+pub(super) const DELETED_THERE: &str = "DateDeleted: this date was deleted at pass Culture after people had booked it, and pass \
+     Culture never gives its id out again; it stays off sale there: if it is to be sold, make it in the pass Culture portal";
 /// A date whose price category cannot be made.
 const TOO_MANY_CATEGORIES: &str =
     "TooManyPriceCategories: the offer has 50 price categories at pass Culture, and none can be deleted";
@@ -283,12 +286,21 @@ impl Push<'_> {
         }
         let mut named = HashSet::new();
         for refused in &added.refused {
-            // A key that is taken is found in the next round.
-            if refused.field != "idAtProvider"
-                && named.insert(refused.index)
+            let is_taken = refused.field == "idAtProvider";
+            // A key of a new offer that is taken is found in the next round. One that was looked for in this round and not found
+            // is that of a deleted date.
+            if is_taken && work.is_new {
+                continue;
+            }
+            if named.insert(refused.index)
                 && let Some(row) = rows.get_mut(refused.index)
             {
-                row.refused = Some(format!("DateRefused: {}: {}", refused.field, refused.messages.join("; ")));
+                row.refused = Some(if is_taken {
+                    DELETED_THERE.to_owned()
+                } else {
+                    let field = if refused.field.is_empty() { "the date" } else { &refused.field };
+                    format!("DateRefused: {field}: {}", refused.messages.join("; "))
+                });
                 written.push(row.clone());
             }
         }
