@@ -33,6 +33,7 @@ pub use events::{
     Accessibility, CategoryFields, Contact, DateBody, DatePatch, DatesAdded, Event, EventBody, EventDate, EventPatch,
     EventPublication, MAX_CREDIT_CHARS, MAX_DATES_LISTED, MAX_DATES_SENT, MAX_KEYS_ASKED, MAX_PICTURE_BYTES,
     MAX_PRICE_CATEGORIES, MessageUrls, PriceCategory, PriceCategoryBody, PriceCategoryPatch, SendError, UrlsSet,
+    key_again,
 };
 pub use listings::{ListingError, Listings, Recent};
 pub use products::{

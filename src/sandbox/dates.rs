@@ -140,7 +140,8 @@ pub(crate) fn add(world: &mut World, call: &Call, event_id: i64) -> Outcome {
         check_owner(offer, call)?;
     }
     let mut errors = Errors::default();
-    let mut ids: HashSet<&str> = event.live_dates().filter_map(|date| date.id_at_provider.as_deref()).collect();
+    // A deleted date that was booked keeps its id for ever.
+    let mut ids: HashSet<&str> = event.dates.values().filter_map(|date| date.id_at_provider.as_deref()).collect();
     let mut priced = Vec::with_capacity(new.len());
     for (index, date) in new.iter().enumerate() {
         let category = u64::try_from(date.price_category).ok().and_then(|id| event.price_category(id));
@@ -300,7 +301,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, event_id: i64, id: i64) -> Ou
     }
     if let Some(Some(wanted)) = &change.id_at_provider
         && !wanted.is_empty()
-        && event.live_dates().any(|d| d.stock.id != id && d.id_at_provider.as_ref() == Some(wanted))
+        && event.dates.values().any(|d| d.stock.id != id && d.id_at_provider.as_ref() == Some(wanted))
     {
         let message = format!("`{wanted}` is already taken by another offer stock");
         return Err(Answer::listed(400, "idAtProvider", message));

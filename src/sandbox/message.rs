@@ -161,8 +161,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_survives_both_layers_and_travels_as_ascii(text in any::<String>()) {
-            let message = sign_message("k", &[("offer_name", json!(text))]);
+        fn any_text_survives_both_layers_and_travels_as_ascii(
+            text in any::<String>(),
+            form in prop_oneof![Just(Form::Spaced), Just(Form::Compact)],
+        ) {
+            let message = sign_message("k", &[("offer_name", json!(text))], form);
             prop_assert!(message.wire.is_ascii());
             let inner: String = serde_json::from_str(&message.wire).unwrap();
             prop_assert_eq!(&inner, &message.inner);
