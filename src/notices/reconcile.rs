@@ -25,6 +25,9 @@ const A_ROUND: u32 = 60;
 /// A booking that nobody announced is told of when it is this old: until then its notification, which names the person, may only be
 /// late. 10 minutes, in milliseconds.
 const ANNOUNCED_WITHIN: Millis = 10 * 60 * 1_000;
+/// Offers of a venue of which the new bookings do not say enough, from which on its live ones are read: fewer are asked for.
+const MANY_OFFERS: usize = 3;
+const EAN_DIGITS: usize = 13;
 /// From here on an offer is looked at once a day, and what was fetched is compared too.
 const DAILY_FROM: Duration = Duration::from_secs(24 * 3600);
 /// Rounds when everything is asked for at once.
@@ -154,22 +157,24 @@ impl Reconciler {
             }
             return Ok(moved);
         };
-        // Every live booking of the venue: read when the new ones do not say enough.
-        let mut live: Option<Vec<ListedBooking>> = None;
+        let of_offer = |all: &[ListedBooking], offer: &WatchedOffer| -> Vec<ListedBooking> {
+            all.iter().filter(|booking| booking.offer_id == Some(offer.offer_id)).cloned().collect()
+        };
+        let mut compared: Vec<(&WatchedOffer, Vec<ProductBooking>, Vec<ListedBooking>)> = Vec::new();
         for offer in &claimed {
             let known = self.store.product_bookings(&account, offer.offer_id).await?;
-            let of_offer = |all: &[ListedBooking]| -> Vec<ListedBooking> {
-                all.iter().filter(|booking| booking.offer_id == Some(offer.offer_id)).cloned().collect()
-            };
-            let mut listed = of_offer(&recent.bookings);
-            if !says_enough(&known, &listed, offer) {
-                if live.is_none() {
-                    live = Some(usable(lists.live().await, venue_id)?.unwrap_or_default());
-                }
+            compared.push((offer, known, of_offer(&recent.bookings, offer)));
+        }
+        // The live bookings of the venue, when the new ones do not say enough of several offers.
+        let lacking = compared.iter().filter(|(offer, known, listed)| !says_enough(known, listed, offer)).count();
+        if lacking >= MANY_OFFERS {
+            let live = usable(lists.live(lacking).await, venue_id)?.unwrap_or_default();
+            for (offer, _, listed) in &mut compared {
                 let newest: HashSet<i64> = listed.iter().map(|booking| booking.id).collect();
-                let more = of_offer(live.as_deref().unwrap_or_default());
-                listed.extend(more.into_iter().filter(|booking| !newest.contains(&booking.id)));
+                listed.extend(of_offer(&live, offer).into_iter().filter(|booking| !newest.contains(&booking.id)));
             }
+        }
+        for (offer, known, listed) in compared {
             if says_enough(&known, &listed, offer) && !wants_a_whole_look(&known, offer, (self.now)()) {
                 moved.extend(self.compare_with(offer, known, &listed).await?);
             } else {
@@ -196,8 +201,7 @@ impl Reconciler {
         for booking in recent {
             let booked_at = booking.created_at_micros.div_euclid(1_000);
             let (Some(offer_id), Some(ean)) = (booking.offer_id, &booking.ean) else { continue };
-            let is_new = booking.status == BookingStatus::Confirmed && !compared.contains(&offer_id);
-            if !is_new || now.saturating_sub(booked_at) < ANNOUNCED_WITHIN {
+            if compared.contains(&offer_id) || now.saturating_sub(booked_at) < ANNOUNCED_WITHIN {
                 continue;
             }
             let offer = WatchedOffer {
@@ -220,6 +224,17 @@ impl Reconciler {
             let told = told.as_deref().unwrap_or_default();
             if told.is_empty() {
                 break;
+            }
+            let expires = row.expires_at;
+            let after_all = compare::after(None, booking.status, booked_at, expires, cancelled_by(false), now);
+            let Some((state, happened)) = after_all else { continue };
+            if state != ProductState::Open {
+                let row = ProductBooking { state, ..row };
+                let messages: Vec<_> = happened.iter().flat_map(|one| messages(&row, *one, None, told)).collect();
+                if self.store.move_product(None, &row, &messages).await? {
+                    moved.push(Reconciled { before: None, after: row });
+                }
+                continue;
             }
             let found = Notified {
                 notice: NoticeRow {
@@ -335,8 +350,13 @@ fn says_enough(known: &[ProductBooking], listed: &[ListedBooking], offer: &Watch
     open.all(|booking| listed.contains(&booking.fingerprint))
 }
 
-/// What was fetched is in no list of live bookings: whether it was taken back is asked of the offer, once a day.
+/// What was fetched is in no list of live bookings: whether it was taken back is asked of the offer, once a day. And what has no EAN is
+/// found by its offer alone: a venue's list does not tell our name of it.
 fn wants_a_whole_look(known: &[ProductBooking], offer: &WatchedOffer, now: Millis) -> bool {
+    let has_ean = offer.item.len() == EAN_DIGITS && offer.item.bytes().all(|byte| byte.is_ascii_digit());
+    if !has_ean {
+        return true;
+    }
     let quiet = u64::try_from(now.saturating_sub(offer.active_at)).unwrap_or(0);
     Duration::from_millis(quiet) >= DAILY_FROM && known.iter().any(|booking| booking.state == ProductState::Used)
 }

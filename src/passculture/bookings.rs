@@ -21,7 +21,7 @@ pub const MAX_BOOKINGS_LISTED: usize = 20_000;
 
 const PATH: &str = "/public/bookings/v1/bookings";
 /// Rows of a page, at most.
-const PAGE: usize = 50;
+pub(super) const PAGE: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a booking stands at pass Culture.

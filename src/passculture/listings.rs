@@ -5,7 +5,7 @@
 //!
 //! Invariant: what is not in a list is not thereby anything: it is asked for by its offer before something is concluded.
 
-use super::bookings::{ListedBooking, MAX_BOOKINGS_LISTED, VenueBookings};
+use super::bookings::{ListedBooking, MAX_BOOKINGS_LISTED, PAGE, VenueBookings};
 use super::client::{Client, Millis};
 use super::error::NorthError;
 use crate::store::listings::ListReader;
@@ -63,7 +63,8 @@ impl std::fmt::Debug for Listings<'_> {
 }
 
 impl Listings<'_> {
-    /// What is new since the last look; at the first one, what is live. `None`: the account has lists by offer alone.
+    /// What is new since the last look; at the first one, what is live, as far as one look reaches. `None`: the account has lists
+    /// by offer alone.
     ///
     /// # Errors
     /// [`ListingError`].
@@ -71,17 +72,18 @@ impl Listings<'_> {
         let mark = self.store.listing_mark(self.client.account(), self.venue_id, self.reader).await?;
         let listed = match mark {
             Some(from) => self.list(from, false, MOST_NEW).await?,
-            None => self.live().await?,
+            None => self.list(1, true, MOST_NEW).await?,
         };
         Ok(listed.map(|bookings| Recent { mark: next_mark(&bookings, self.now), bookings }))
     }
 
-    /// Every booking of the venue that is confirmed, as far as [`MAX_BOOKINGS_LISTED`] reaches. `None` as above.
+    /// The bookings of the venue that are confirmed, `instead_of` asking for so many offers one by one: it costs at most as many
+    /// requests, and ends where it would cost more. `None` as above.
     ///
     /// # Errors
     /// [`ListingError`].
-    pub async fn live(&self) -> Result<Option<Vec<ListedBooking>>, ListingError> {
-        self.list(1, true, MAX_BOOKINGS_LISTED).await
+    pub async fn live(&self, instead_of: usize) -> Result<Option<Vec<ListedBooking>>, ListingError> {
+        self.list(1, true, instead_of.saturating_mul(PAGE).min(MAX_BOOKINGS_LISTED)).await
     }
 
     /// What was read was worked on: the next look begins after it, with the step back.

@@ -27,8 +27,8 @@ type Once = Arc<OnceCell<Result<Arc<Statuses>, String>>>;
 /// The lists of one round.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    /// Connections with many stocks to compare.
-    many: BTreeSet<String>,
+    /// Connections with many stocks to compare, and how many.
+    many: BTreeMap<String, usize>,
     /// By connection.
     recent: Mutex<BTreeMap<String, Once>>,
     live: Mutex<BTreeMap<String, Once>>,
@@ -50,7 +50,8 @@ impl Lists {
             }
         }
         let many = stocks.into_iter().filter(|(_, stocks)| stocks.len() >= MANY_STOCKS);
-        Self { many: many.map(|(connection, _)| connection.to_owned()).collect(), ..Self::default() }
+        let many = many.map(|(connection, stocks)| (connection.to_owned(), stocks.len())).collect();
+        Self { many, ..Self::default() }
     }
 }
 
@@ -58,13 +59,13 @@ impl Desk {
     /// The booking's status at pass Culture; `None` when the complete list of its stock does not have it.
     pub(super) async fn listed(&self, row: &BookingRow, lists: &Lists) -> Result<Option<BookingStatus>, String> {
         let recent = once(&lists.recent, row.connection.clone());
-        let recent = recent.get_or_init(|| self.of_venue(row, false)).await;
+        let recent = recent.get_or_init(|| self.of_venue(row, None)).await;
         if let Some(status) = recent.as_ref().ok().and_then(|all| all.get(&row.fingerprint)) {
             return Ok(Some(*status));
         }
-        if lists.many.contains(&row.connection) {
+        if let Some(stocks) = lists.many.get(&row.connection) {
             let live = once(&lists.live, row.connection.clone());
-            let live = live.get_or_init(|| self.of_venue(row, true)).await;
+            let live = live.get_or_init(|| self.of_venue(row, Some(*stocks))).await;
             if let Some(status) = live.as_ref().ok().and_then(|all| all.get(&row.fingerprint)) {
                 return Ok(Some(*status));
             }
@@ -74,8 +75,8 @@ impl Desk {
         stock.as_ref().map(|all| all.get(&row.fingerprint).copied()).map_err(Clone::clone)
     }
 
-    /// The venue's new bookings, or its live ones; none where there is no such list.
-    async fn of_venue(&self, row: &BookingRow, live: bool) -> Result<Arc<Statuses>, String> {
+    /// The venue's new bookings, or the live ones instead of so many stocks; none where there is no such list.
+    async fn of_venue(&self, row: &BookingRow, live: Option<usize>) -> Result<Arc<Statuses>, String> {
         let nothing = Ok(Arc::default());
         let client = self.inner.house.passculture(&row.account)?;
         let told = |error: ListingError| match error {
@@ -85,8 +86,8 @@ impl Desk {
         let Some(venue_id) = self.venue_of(&row.connection).await? else { return nothing };
         let reader = ListReader::Seats;
         let lists = Listings { client: &client, store: self.store(), reader, venue_id, now: self.now() };
-        let bookings = if live {
-            lists.live().await.map_err(told)?
+        let bookings = if let Some(stocks) = live {
+            lists.live(stocks).await.map_err(told)?
         } else {
             let recent = lists.recent().await.map_err(told)?;
             if let Some(recent) = &recent {
