@@ -197,6 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn a_category_that_has_no_place_at_a_venue_is_a_mistake_in_the_settings() {
+        let kind = |category: &str| {
+            let mut checks = Checks::new(&Context::default());
+            let kind = checks.event_kind(category.to_owned(), None, None, "billetterie@theatre.example".to_owned());
+            checks.done(Some(kind))
+        };
+        assert!(kind("CONCERT").is_ok() && kind("RENCONTRE").is_ok());
+        for online in
+            ["LIVESTREAM_EVENEMENT", "LIVESTREAM_MUSIQUE", "LIVESTREAM_PRATIQUE_ARTISTIQUE", "RENCONTRE_EN_LIGNE"]
+        {
+            let problems = kind(online).unwrap_err().problems;
+            assert_eq!(problems.len(), 1, "{online}");
+        }
+    }
+
+    #[test]
     fn events_of_no_kind_are_refused() {
         let mut checks = Checks::new(&Context::default());
         let kind = checks.event_kind("CONCERT".into(), None, Some("ROCK".into()), "a@theatre.example".into());
