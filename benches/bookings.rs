@@ -24,7 +24,7 @@ use passerelle::config::{self, Config};
 use passerelle::gateway::Gateway;
 use passerelle::passculture::Client;
 use passerelle::rules::screenings::{CategoryTerms, DateTerms, OrderKeys};
-use passerelle::sandbox::message::sign_message;
+use passerelle::sandbox::message::{Form, sign_message};
 use passerelle::store::events::{DateRow, EventRow};
 use passerelle::store::{ConnectionRecord, LeaseAnswer, Owner};
 use passerelle::web;
@@ -179,6 +179,7 @@ fn message(number: u32) -> passerelle::sandbox::message::SignedMessage {
             ("venue_address", json!(null)),
             ("venue_id", json!(535)),
         ],
+        Form::Spaced,
     )
 }
 

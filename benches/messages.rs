@@ -22,7 +22,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use passerelle::gateway::{self, Gateway};
-use passerelle::sandbox::message::sign_message;
+use passerelle::sandbox::message::{Form, sign_message};
 use passerelle::{config, delivery, web};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -277,5 +277,5 @@ fn message(number: u32) -> passerelle::sandbox::message::SignedMessage {
         ("venue_name", text("Lieu".to_owned())),
         ("action", text("BOOK".to_owned())),
     ];
-    sign_message(KEY, &fields)
+    sign_message(KEY, &fields, Form::Spaced)
 }

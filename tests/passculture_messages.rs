@@ -6,7 +6,7 @@ use passerelle::passculture::messages::{
     Action, BookingAnswer, CancellationAnswer, Kind, MAX_BODY_BYTES, Message, Rejected, SoldTicket,
     fingerprint_of_notice, fingerprint_of_wish, read,
 };
-use passerelle::sandbox::message::{sign_message, signature, wire_body};
+use passerelle::sandbox::message::{Form, sign_message, signature, wire_body};
 use passerelle_contract::{Cents, Quantity};
 use passerelle_kit::secret::Secret;
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn with(mut fields: Vec<(&'static str, Value)>, key: &'static str, value: Value)
 }
 
 fn receive(kind: Kind, fields: &[(&str, Value)]) -> Result<Message, Rejected> {
-    let message = sign_message(KEY, fields);
+    let message = sign_message(KEY, fields, Form::Spaced);
     read(kind, message.wire.as_bytes(), Some(message.signature.as_bytes()), &keys())
 }
 
@@ -64,7 +64,7 @@ fn a_booking_is_read_with_its_microseconds_and_without_empty_texts() {
 
 #[test]
 fn what_is_not_signed_over_the_inner_text_is_refused() {
-    let message = sign_message(KEY, &booking());
+    let message = sign_message(KEY, &booking(), Form::Spaced);
     let wire = message.wire.as_bytes();
     let ask = |body: &[u8], signature: Option<&str>| read(Kind::Booking, body, signature.map(str::as_bytes), &keys());
     assert!(ask(wire, Some(&message.signature)).is_ok());
@@ -84,7 +84,7 @@ fn what_is_not_signed_over_the_inner_text_is_refused() {
 
 #[test]
 fn a_bare_object_is_verified_over_its_bytes() {
-    let inner = sign_message(KEY, &booking()).inner;
+    let inner = sign_message(KEY, &booking(), Form::Spaced).inner;
     let right = signature(KEY, &inner);
     assert!(read(Kind::Booking, inner.as_bytes(), Some(right.as_bytes()), &keys()).is_ok());
     assert_eq!(read(Kind::Booking, inner.as_bytes(), Some(&[b'0'; 64]), &keys()), Err(Rejected::Signature));

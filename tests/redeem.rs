@@ -206,7 +206,7 @@ async fn from_valid_to_cancelled_and_each_step_twice() {
     assert_eq!(stage.ok(&token, Some(Deed::Use)).await, (State::Used, false));
     assert_eq!(stage.status(&booking), "USED");
     assert_eq!(stage.ok(&token, Some(Deed::Use)).await, (State::Used, true));
-    assert_eq!(stage.no(VENUE, &token, None).await, Refusal::AlreadyUsed);
+    assert_eq!(stage.no(VENUE, &token, None).await, Refusal::UsedHere, "what is said of it is true");
     assert_eq!(stage.no(VENUE, &token, Some(Deed::Cancel)).await, Refusal::UsedKeepFirst);
     assert_eq!(stage.ok(&token, Some(Deed::Keep)).await, (State::Valid, false));
     assert_eq!(stage.status(&booking), "CONFIRMED");

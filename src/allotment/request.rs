@@ -6,7 +6,7 @@
 //! Invariant: what is accepted becomes an offer that pass Culture's documented limits allow, its category and its words apart.
 
 use passerelle_contract::EventKind;
-use passerelle_kit::checks::{is_email, is_word};
+use passerelle_kit::checks::{is_email, is_online, is_word};
 use serde_json::{Map, Value};
 
 use super::document::{EventDocument, PriceCategory, StockDocument};
@@ -200,6 +200,9 @@ pub fn event(value: &Value, own: &EventKind) -> Result<EventRequest, Vec<Fault>>
         Some(word)
     };
     let (category, show_type, music_type) = (word("category"), word("show_type"), word("music_type"));
+    if category.as_deref().is_some_and(is_online) {
+        reader.fault("category", "an online category has no place at a venue: write one of events that people come to");
+    }
     // Films are what a connection has whose settings say nothing: no theatre is to find its plays among them.
     if category.is_none() && own.category == EventKind::film().category && reader.said("category").is_none() {
         reader.fault("category", "write pass Culture's category, such as CONCERT or SEANCE_CINE");

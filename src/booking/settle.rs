@@ -15,10 +15,11 @@ use super::keeper::{Applied, Keeper, ticket_rows};
 use super::machine::Happening;
 use super::order::StoredOrder;
 use super::{Desk, line};
-use crate::passculture::messages::Attempt;
-use crate::passculture::{BookingStatus, NorthError};
+use crate::passculture::BookingStatus;
 use crate::store::bookings::{BookingRow, BookingState, StoredBooking, TicketState};
 use crate::store::{Millis, StoreError, is_dead};
+
+mod listed;
 
 /// Bookings settled at once in one process, over all connections.
 const AT_ONCE: usize = 8;
@@ -84,10 +85,12 @@ impl Desk {
             if todo.is_empty() {
                 break;
             }
+            // Taken anew each round, so that it is never older than what is compared with it.
+            let lists = &listed::Lists::of(&todo);
             let worked: Vec<(BookingRow, Result<Option<StoredBooking>, StoreError>)> = futures_util::stream::iter(todo)
                 .map(|booking| async move {
                     let before = booking.row.clone();
-                    (before, self.settle_one(booking).await)
+                    (before, self.settle_one(booking, lists).await)
                 })
                 .buffer_unordered(AT_ONCE)
                 .collect()
@@ -151,7 +154,11 @@ impl Desk {
     }
 
     /// One step of one booking; `None` when nothing was done.
-    async fn settle_one(&self, booking: StoredBooking) -> Result<Option<StoredBooking>, StoreError> {
+    async fn settle_one(
+        &self,
+        booking: StoredBooking,
+        lists: &listed::Lists,
+    ) -> Result<Option<StoredBooking>, StoreError> {
         let connection = booking.row.connection.clone();
         let date = StoredOrder::read(&booking.row).map(|order| order.date).unwrap_or_default();
         let adapter = self.inner.house.adapter(&connection, &date).await;
@@ -191,7 +198,7 @@ impl Desk {
                     return Ok(Some(keeper.seen().await));
                 }
                 let row = keeper.seen().await.row;
-                self.compare(&keeper, &row).await?;
+                self.compare(&keeper, &row, lists).await?;
             }
             // A lost sale that a person has on the list: it may turn out not to have happened.
             BookingState::Operator if keeper.seen().await.tickets.is_empty() => {
@@ -302,8 +309,8 @@ impl Desk {
     }
 
     /// Does pass Culture have it? Its listing is asked.
-    async fn compare(&self, keeper: &Keeper, row: &BookingRow) -> Result<(), StoreError> {
-        let happening = match self.listed(row).await {
+    async fn compare(&self, keeper: &Keeper, row: &BookingRow, lists: &listed::Lists) -> Result<(), StoreError> {
+        let happening = match self.listed(row, lists).await {
             Ok(Some(BookingStatus::Cancelled)) => Happening::ListedCancelled,
             Ok(Some(_)) => {
                 let begins = StoredOrder::read(row).map_or(0, |order| order.starts_at);
@@ -323,24 +330,6 @@ impl Desk {
         let news = !(row.confirmed && matches!(happening, Happening::ListedLive { .. }));
         let events = [line(self.now(), "settle", told)];
         keeper.apply(&happening, &[], if news { &events } else { &[] }).await.map(drop)
-    }
-
-    /// The booking's status in the complete listing of its stock, found by its fingerprint.
-    async fn listed(&self, row: &BookingRow) -> Result<Option<BookingStatus>, String> {
-        let client = self.inner.house.passculture(&row.account)?;
-        let told = |error: NorthError| format!("{}: {}", error.code, error.what);
-        let listed = client.bookings(row.offer_id, Some(row.stock_id)).await.map_err(told)?;
-        let same = |booking: &&crate::passculture::ListedBooking| {
-            let attempt = Attempt {
-                account: &row.account,
-                stock_id: booking.stock_id,
-                email: booking.email.expose(),
-                created_at_micros: booking.created_at_micros,
-                quantity: booking.quantity,
-            };
-            attempt.fingerprint() == row.fingerprint
-        };
-        Ok(listed.iter().find(same).map(|booking| booking.status))
     }
 
     /// A person asks for a booking's tickets to be voided, or says that it is dealt with. False when there is no such booking

@@ -8,7 +8,7 @@ use clap::Args;
 use super::server::{listening, stop_signal};
 use super::{CliContext, CliError};
 use crate::registry::SIMULATORS;
-use crate::sandbox::{self, Seed};
+use crate::sandbox::{self, Generation, Seed};
 
 /// Runs a fake pass Culture, or a vendor's simulator, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub(crate) struct Sandbox {
     /// For passculture: accounts, venues, products and beneficiaries (JSON); a small built-in set without it.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// For passculture: the version that is played; the newest, or the seed's, without it.
+    #[arg(long, value_enum, value_name = "YYYY-MM")]
+    generation: Option<Generation>,
 }
 
 impl Sandbox {
@@ -28,7 +31,9 @@ impl Sandbox {
         let taken =
             |why| CliError::Failed(format!("cannot listen on {}: {why}; is another program there?", self.listen));
         if self.which == "passculture" {
-            let running = sandbox::Sandbox::start(self.listen, seed(self.seed.as_deref())?).await.map_err(taken)?;
+            let mut seed = seed(self.seed.as_deref())?;
+            seed.generation = self.generation.or(seed.generation);
+            let running = sandbox::Sandbox::start(self.listen, seed).await.map_err(taken)?;
             listening(context, running.address());
             context
                 .output
@@ -45,9 +50,9 @@ impl Sandbox {
                 known.join(", ")
             )));
         };
-        if self.seed.is_some() {
+        if self.seed.is_some() || self.generation.is_some() {
             return Err(CliError::Usage(
-                "--seed is for passculture; a vendor's simulator invents its own stock".to_owned(),
+                "--seed and --generation are for passculture; a vendor's simulator invents its own stock".to_owned(),
             ));
         }
         let running = start(self.listen).await.map_err(taken)?;

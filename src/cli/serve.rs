@@ -72,6 +72,7 @@ impl Serve {
         let desk = gateway::desk(&gateway);
         let settling = tokio::spawn(settling::run(Arc::clone(&gateway), desk.clone(), stop.clone()));
         let comparing = tokio::spawn(settling::compare_products(Arc::clone(&gateway), stop.clone()));
+        let addresses = tokio::spawn(settling::keep_message_urls(Arc::clone(&gateway), stop.clone()));
         let sinks = Arc::clone(&gateway) as Arc<dyn delivery::Sinks>;
         let delivering = tokio::spawn(delivery::run(
             Arc::clone(&gateway.store),
@@ -96,7 +97,7 @@ impl Serve {
         drop(sharing);
         let finished = async {
             let served = served.await;
-            let _ = tokio::join!(schedule, settling, delivering, comparing);
+            let _ = tokio::join!(schedule, settling, addresses, delivering, comparing);
             // A sale under way is finished even when its answer left long ago.
             desk.finish().await;
             beating.cancel();

@@ -131,8 +131,12 @@ pub fn decide(deed: Option<Deed>, venue: i64, memory: Option<&Memory>, shown: &S
     let remembered = memory.filter(|memory| Some(memory.venue) == whose);
     let ours = whose.is_some();
     let Some(deed) = deed else {
-        return refused
-            .map_or(Step::Tell { state: State::Valid, already: false }, |why| Step::Refuse(Refusal::of(why)));
+        let used_here = remembered.is_some_and(|memory| memory.has(Deed::Use));
+        return match refused {
+            None => Step::Tell { state: State::Valid, already: false },
+            Some(TokenRefusal::Used) if used_here => Step::Refuse(Refusal::UsedHere),
+            Some(why) => Step::Refuse(Refusal::of(why)),
+        };
     };
     let by_us = remembered.is_some_and(|memory| memory.has(deed));
     let told = |by_us: bool, otherwise: Refusal| {

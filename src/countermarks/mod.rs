@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::clock;
 use crate::passculture::{Client, Moved, NorthError, RetryPolicy, SendError, Shown, Token, TokenBooking, TokenRefusal};
 use crate::store::countermarks::{CountermarkRow, Deed};
+use crate::store::listings::BookedAt;
 use crate::store::{Millis, Store, StoreError};
 
 pub use decide::{Memory, SETTLED_AFTER, State, Step, after_nothing_to_keep, after_refusal, decide};
@@ -131,7 +132,11 @@ impl Counter<'_> {
                     });
                     let intent = Memory { asked: Some(deed), ..known };
                     if let Some(intent) = self.write(&fingerprint, stored.as_ref(), &intent).await? {
-                        let call = Call { token, deed, known, intent };
+                        let booking = match &shown {
+                            Shown::Valid(booking) => booking.booked(),
+                            Shown::Refused(_) => None,
+                        };
+                        let call = Call { token, deed, known, intent, booking };
                         return self.call(&call).await.map(|redeemed| with_booking(redeemed, &shown));
                     }
                 }
@@ -146,8 +151,13 @@ impl Counter<'_> {
 
     /// Asks pass Culture to do what the intent says, which is stored.
     async fn call(&self, call: &Call<'_>) -> Result<Redeemed, Refused> {
-        let Call { token, deed, known, intent } = call;
+        let Call { token, deed, known, intent, booking } = call;
         let client = self.client.with_policy(MOVING);
+        // Before the call: pass Culture may tell of the cancellation before it answers.
+        let own = booking.filter(|_| *deed == Deed::Cancel);
+        if let Some(own) = own {
+            self.store.cancels_itself(self.client.account(), own, (self.now)()).await?;
+        }
         let step = match client.move_countermark(token, *deed).await {
             Ok(Moved::Done) => Step::Tell { state: State::after(*deed), already: false },
             Ok(Moved::Refused { refusal, after_lost }) => {
@@ -168,15 +178,27 @@ impl Counter<'_> {
                 // What was surely not done was not asked either.
                 if !matches!(error, SendError::AnswerLost(_)) {
                     self.close(intent, known.asked).await;
+                    self.kept(own).await;
                 }
                 return Err(refused(error.error(), (self.now)()));
             }
         };
         match step {
             Step::Tell { .. } => self.done(intent, *deed).await,
-            Step::Refuse(_) | Step::Call(_) => self.close(intent, None).await,
+            Step::Refuse(_) | Step::Call(_) => {
+                self.close(intent, None).await;
+                self.kept(own).await;
+            }
         }
         answer(step)
+    }
+
+    /// It was not cancelled by us: should it be by its beneficiary, that is told as his doing.
+    async fn kept(&self, own: Option<BookedAt>) {
+        let Some(own) = own else { return };
+        if let Err(error) = self.store.kept_after_all(self.client.account(), own).await {
+            tracing::warn!(%error, "that a booking was not cancelled could not be stored");
+        }
     }
 
     async fn look(&self, token: &Token) -> Result<Shown, Refused> {
@@ -284,6 +306,8 @@ struct Call<'a> {
     known: Memory,
     /// The intent as stored.
     intent: CountermarkRow,
+    /// Which booking it is, when pass Culture shows it.
+    booking: Option<BookedAt>,
 }
 
 fn answer(step: Step) -> Result<Redeemed, Refused> {

@@ -13,6 +13,8 @@ pub enum Refusal {
     NotYetUsable,
     /// It was validated otherwise.
     AlreadyUsed,
+    /// It was validated by this venue itself.
+    UsedHere,
     /// It was validated, so it cannot be cancelled as it is.
     UsedKeepFirst,
     /// It was cancelled otherwise.
@@ -55,6 +57,7 @@ impl Refusal {
         Self::NotFound,
         Self::NotYetUsable,
         Self::AlreadyUsed,
+        Self::UsedHere,
         Self::UsedKeepFirst,
         Self::AlreadyCancelled,
         Self::NoLongerValid,
@@ -110,6 +113,13 @@ impl Refusal {
                 410,
                 "it was validated before, and not by a call of this venue that this gateway remembers",
                 "Cette contremarque a déjà été validée : ne remettez rien sans vérifier sur le portail pass Culture.",
+            ),
+            // The same code: it is used, whoever did it.
+            Self::UsedHere => (
+                "AlreadyUsed",
+                410,
+                "it was validated before, by a call of this venue",
+                "Cette contremarque a déjà été validée, par votre logiciel : ne remettez pas l'article une seconde fois.",
             ),
             Self::UsedKeepFirst => (
                 "UsedKeepFirst",
@@ -248,9 +258,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_every_sentence_says_something() {
+    fn codes_are_unique_but_for_who_used_it_and_every_sentence_says_something() {
         let codes: BTreeSet<&str> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-        assert_eq!(codes.len(), Refusal::ALL.len());
+        assert_eq!(codes.len(), Refusal::ALL.len() - 1);
+        assert_eq!(Refusal::UsedHere.code(), Refusal::AlreadyUsed.code());
+        let sentences: BTreeSet<&str> = Refusal::ALL.into_iter().map(Refusal::message).collect();
+        assert_eq!(sentences.len(), Refusal::ALL.len());
         for refusal in Refusal::ALL {
             assert!(refusal.message().len() > 20 && refusal.message_fr().len() > 20, "{refusal:?}");
             assert!((400..600).contains(&refusal.status()), "{refusal:?}");

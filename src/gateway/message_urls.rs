@@ -3,15 +3,13 @@
 //! A cancellation names barcodes and nothing else, and two cinemas of an account may have given the same barcode. Where that can
 //! be, each venue gets addresses of its own, which name its connection; pass Culture prefers them to the account's.
 
-use std::collections::BTreeMap;
-
 use passerelle_contract::BarcodeScope;
 use url::Url;
 
 use super::Gateway;
 use crate::config::DEFAULT_ACCOUNT;
-use crate::passculture::MessageUrls;
 use crate::passculture::messages::Kind;
+use crate::passculture::{MessageUrls, Venue};
 use crate::store::{ConnectionRecord, StoreError};
 
 /// The part of an address's query that names a connection.
@@ -58,16 +56,61 @@ impl Gateway {
                 continue;
             }
             all.push(of(None, self.register(name, None, &message_urls(public_url, name, None)).await));
-            for (connection, venue) in self.cinemas_with_numbers_of_their_own(name).await? {
-                let urls = message_urls(public_url, name, Some(&connection));
-                let result = match venue {
-                    Ok(venue) => self.register(name, Some(venue), &urls).await,
-                    Err(why) => Err(why),
+            let cinemas = self.cinemas_with_numbers_of_their_own(name).await?;
+            if cinemas.is_empty() {
+                continue;
+            }
+            let linked = match self.client(name) {
+                Ok(client) => client.venues().await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            for cinema in &cinemas {
+                let result = match &linked {
+                    Ok(linked) => self.register_venue(public_url, cinema, linked).await,
+                    Err(why) => Err(why.clone()),
                 };
-                all.push(of(Some(&connection), result));
+                all.push(of(Some(&cinema.id), result));
             }
         }
         Ok(all)
+    }
+
+    async fn register_venue(
+        &self,
+        public_url: &Url,
+        cinema: &ConnectionRecord,
+        linked: &[Venue],
+    ) -> Result<Registered, String> {
+        let venue = venue_of(cinema, linked).ok_or_else(|| not_linked(cinema))?;
+        let urls = message_urls(public_url, &cinema.account, Some(&cinema.id));
+        let client = self.client(&cinema.account).map_err(|error| error.to_string())?;
+        let set = client.replace_message_urls(Some(venue.id), venue.message_urls.clone(), &urls).await;
+        let set = set.map_err(|error| error.error().to_string())?;
+        Ok(if set.changed { Registered::Changed } else { Registered::Unchanged })
+    }
+
+    /// Connections of an account whose messages pass Culture sends elsewhere than here, by what it showed: those of the account
+    /// itself (`provider`), and those of venues that need their own. Nothing where no address is known to be right.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn strayed_messages(
+        &self,
+        account: &str,
+        provider: &MessageUrls,
+        linked: &[Venue],
+    ) -> Result<Strayed, StoreError> {
+        let has_key = self.accounts.get(account).is_some_and(|account| !account.hmac_keys.is_empty());
+        let Some(public_url) = self.public_url.as_ref().filter(|_| has_key) else { return Ok(Strayed::default()) };
+        let cinemas = self.cinemas_with_numbers_of_their_own(account).await?;
+        let strays = |cinema: &&ConnectionRecord| {
+            let wanted = message_urls(public_url, account, Some(&cinema.id));
+            venue_of(cinema, linked).is_some_and(|venue| venue.message_urls != wanted)
+        };
+        Ok(Strayed {
+            account: *provider != message_urls(public_url, account, None),
+            connections: cinemas.iter().filter(strays).map(|cinema| cinema.id.clone()).collect(),
+        })
     }
 
     async fn register(&self, account: &str, venue: Option<i64>, urls: &MessageUrls) -> Result<Registered, String> {
@@ -76,33 +119,14 @@ impl Gateway {
         Ok(if set.changed { Registered::Changed } else { Registered::Unchanged })
     }
 
-    /// The account's connections, with their venues, whose barcodes another one's may equal. None when there is only one.
-    async fn cinemas_with_numbers_of_their_own(
-        &self,
-        account: &str,
-    ) -> Result<Vec<(String, Result<i64, String>)>, StoreError> {
+    /// The account's connections whose barcodes another one's may equal. None when there is only one.
+    async fn cinemas_with_numbers_of_their_own(&self, account: &str) -> Result<Vec<ConnectionRecord>, StoreError> {
         let mut cinemas: Vec<ConnectionRecord> = self.store.connections().await?;
         cinemas.retain(|connection| connection.account == account && self.numbers_its_own_tickets(connection));
         if cinemas.len() < 2 {
-            return Ok(Vec::new());
+            cinemas.clear();
         }
-        let linked = match self.client(account) {
-            Ok(client) => client.venues().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let of_siret = linked.map(|venues| {
-            let pairs = venues.into_iter().filter_map(|venue| Some((venue.siret?, venue.id)));
-            pairs.collect::<BTreeMap<String, i64>>()
-        });
-        let venue = |connection: &ConnectionRecord| match (connection.venue, &connection.siret) {
-            (Some(venue), _) => Ok(venue),
-            (None, siret) => {
-                let siret = siret.as_deref().unwrap_or_default();
-                let venue = of_siret.as_ref().map_err(Clone::clone)?.get(siret).copied();
-                venue.ok_or_else(|| format!("no venue with SIRET {siret} is linked to the account"))
-            }
-        };
-        Ok(cinemas.iter().map(|connection| (connection.id.clone(), venue(connection))).collect())
+        Ok(cinemas)
     }
 
     fn numbers_its_own_tickets(&self, connection: &ConnectionRecord) -> bool {
@@ -110,6 +134,31 @@ impl Gateway {
             adapter.box_office().map(|office| office.semantics().barcodes_unique)
         };
         self.adapter(connection).is_ok_and(|adapter| scope(adapter.as_ref()) == Some(BarcodeScope::Connection))
+    }
+}
+
+/// Addresses at pass Culture that are not ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strayed {
+    /// Those of the whole account.
+    pub account: bool,
+    /// Connections with those of their venue.
+    pub connections: Vec<String>,
+}
+
+fn venue_of<'v>(connection: &ConnectionRecord, linked: &'v [Venue]) -> Option<&'v Venue> {
+    linked.iter().find(|venue| match connection.venue {
+        Some(id) => venue.id == id,
+        None => connection.siret.is_some() && connection.siret == venue.siret,
+    })
+}
+
+fn not_linked(connection: &ConnectionRecord) -> String {
+    match (connection.venue, &connection.siret) {
+        (Some(venue), _) => format!("venue {venue} is not linked to the account"),
+        (None, siret) => {
+            format!("no venue with SIRET {} is linked to the account", siret.as_deref().unwrap_or_default())
+        }
     }
 }
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use passerelle_contract::{Adapter, Context, Sector, SessionKeeper};
 
+use url::Url;
+
 use crate::catalogue::lease::{self, Held, Taken};
 use crate::catalogue::pass::Reader;
 use crate::catalogue::progress::Progress;
@@ -32,7 +34,7 @@ const STOCK: &str = "stocks";
 const SHOWS: &str = "shows";
 
 pub use house::{desk, reconciler};
-pub use message_urls::{CONNECTION_IN_ADDRESS, Registered};
+pub use message_urls::{CONNECTION_IN_ADDRESS, Registered, Strayed};
 pub use receivers::Receiver;
 pub use sessions::StoredSessions;
 
@@ -47,6 +49,8 @@ pub struct Gateway {
     pub owner: Owner,
     /// The clock.
     pub now: fn() -> Millis,
+    /// Where pass Culture reaches this gateway, when messages are taken.
+    public_url: Option<Url>,
     base_dir: PathBuf,
     clients: Mutex<BTreeMap<String, Client>>,
     adapters: house::Adapters,
@@ -97,6 +101,7 @@ impl Gateway {
             accounts: config.accounts.clone(),
             owner: Owner::current(purpose),
             now: crate::clock::now,
+            public_url: config.server.public_url.clone(),
             base_dir: config.base_dir.clone(),
             clients: Mutex::new(BTreeMap::new()),
             adapters: house::Adapters::default(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Gateway;
+use super::message_urls::{Registered, Registration};
 use crate::booking::{Desk, Waits};
 use crate::store::bookings::BookingFilter;
 use crate::telemetry;
@@ -17,6 +18,8 @@ use crate::telemetry;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause between two looks at the offers that are due.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
+/// The pause between two looks at the addresses of messages: one or two requests an account.
+const ADDRESSES_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often the bookings that a person must look at are counted.
 const COUNT_EVERY: u32 = 30;
 /// More of them are shown as this many.
@@ -41,6 +44,39 @@ pub async fn run(gateway: Arc<Gateway>, desk: Desk, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Looks whether pass Culture still sends its messages here, and registers the addresses where it does not, until told to stop.
+/// Somebody else's hand in the portal, or a restored copy there, would send bookings nowhere.
+pub async fn keep_message_urls(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let Some(public_url) = gateway.public_url.clone() else { return };
+    while !stop.is_cancelled() {
+        match gateway.register_message_urls(&public_url).await {
+            Ok(all) => {
+                for Registration { account, connection, result } in all {
+                    match result {
+                        Ok(Registered::Changed) => tracing::warn!(
+                            account,
+                            connection,
+                            "pass Culture had other message addresses; they were registered again"
+                        ),
+                        Ok(Registered::Unchanged | Registered::NoKey) => {}
+                        Err(why) => tracing::warn!(
+                            account,
+                            connection,
+                            why,
+                            "the message addresses at pass Culture could not be looked at; again later"
+                        ),
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the message addresses could not be looked at; again later"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(ADDRESSES_EVERY) => {}
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Answer, SLOW, Verdict, clock, remember};
-use crate::gateway::{Gateway, OpenError};
-use crate::passculture::{Client, NorthError, RetryPolicy, Traffic};
+use crate::gateway::{Gateway, OpenError, Strayed};
+use crate::passculture::{Client, MessageUrls, NorthError, Provider, RetryPolicy, Traffic};
 use crate::store::{ConnectionRecord, ProbeRecord, StoreError};
 
 /// pass Culture refuses dates that are past: a clock that is off by more breaks events and hides when things happened.
@@ -45,29 +45,43 @@ pub async fn check_account(
     };
     let mut answers = vec![budget(gateway, &client).await?];
     answers.extend(clock::of_account(gateway, account, &subject).await?);
-    let key = key(&client).await;
-    let works = key.verdict != Verdict::Failing;
+    let (key, provider) = key(&client).await;
     answers.push(key);
-    if works {
+    if let Some(provider) = provider {
         answers.push(skew(&client));
-        answers.push(venues(&client, connections).await);
+        answers.push(venues(gateway, &client, &provider, connections).await?);
     }
     remember(gateway, &subject, answers).await
 }
 
-async fn key(client: &Client) -> Answer {
+async fn key(client: &Client) -> (Answer, Option<Provider>) {
     let began = Instant::now();
     match client.provider().await {
-        Ok(provider) => timed("key", began.elapsed(), format!("the key belongs to provider `{}`", provider.name)),
-        Err(error) => failing("key", began.elapsed(), &error),
+        Ok(provider) => {
+            let saw = format!("the key belongs to provider `{}`", provider.name);
+            (timed("key", began.elapsed(), saw), Some(provider))
+        }
+        Err(error) => (failing("key", began.elapsed(), &error), None),
     }
 }
 
-async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
+/// Are the venues linked, and do their messages come here?
+async fn venues(
+    gateway: &Gateway,
+    client: &Client,
+    provider: &Provider,
+    connections: &[ConnectionRecord],
+) -> Result<Answer, StoreError> {
     let began = Instant::now();
     let linked = match client.venues().await {
         Ok(linked) => linked,
-        Err(error) => return failing("venues", began.elapsed(), &error),
+        Err(error) => return Ok(failing("venues", began.elapsed(), &error)),
+    };
+    let latency = began.elapsed();
+    let of_account = MessageUrls {
+        booking: provider.booking_url.clone(),
+        cancel: provider.cancel_url.clone(),
+        notification: provider.notification_url.clone(),
     };
     let missing: Vec<&str> = connections
         .iter()
@@ -80,19 +94,35 @@ async fn venues(client: &Client, connections: &[ConnectionRecord]) -> Answer {
         .map(|connection| connection.id.as_str())
         .collect();
     if missing.is_empty() {
-        return timed(
-            "venues",
-            began.elapsed(),
-            format!("{} venues are linked to this key, those of all connections among them", linked.len()),
-        );
+        let saw = format!("{} venues are linked to this key, those of all connections among them", linked.len());
+        let strayed = gateway.strayed_messages(client.account(), &of_account, &linked).await?;
+        return Ok(messages_of(&strayed, latency, &saw).unwrap_or_else(|| timed("venues", latency, saw)));
     }
-    Answer {
+    Ok(Answer {
         probe: "venues",
         verdict: Verdict::Failing,
-        latency: began.elapsed(),
+        latency,
         evidence: format!("not linked to this key: the venues of {}", missing.join(", ")),
         remedy: "the cultural partner links its venue to this provider in the pass Culture pro portal".to_owned(),
-    }
+    })
+}
+
+/// What is to be said of messages that pass Culture sends elsewhere.
+fn messages_of(strayed: &Strayed, latency: Duration, saw: &str) -> Option<Answer> {
+    let whose = match (strayed.account, strayed.connections.as_slice()) {
+        (false, []) => return None,
+        (true, []) => "the account".to_owned(),
+        (false, venues) => format!("the venues of {}", venues.join(", ")),
+        (true, venues) => format!("the account and the venues of {}", venues.join(", ")),
+    };
+    Some(Answer {
+        probe: "venues",
+        verdict: Verdict::Degraded,
+        latency,
+        evidence: format!("{saw}; pass Culture has other message addresses for {whose}: bookings do not come here"),
+        remedy: "`passerelle serve` registers them again within a quarter of an hour, `passerelle apply` at once"
+            .to_owned(),
+    })
 }
 
 fn skew(client: &Client) -> Answer {

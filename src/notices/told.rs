@@ -22,9 +22,16 @@ pub(super) enum Happened {
     Used,
 }
 
-/// A notification, and what follows from it for those who are told at its venue.
+/// A notification, and what follows from it for those who are told at its venue. `by_itself`: the venue asked for the cancellation.
 #[must_use]
-pub fn notified(account: &str, request: &BookingRequest, action: Action, told: &[Told], now: Millis) -> Notified {
+pub fn notified(
+    account: &str,
+    request: &BookingRequest,
+    action: Action,
+    by_itself: bool,
+    told: &[Told],
+    now: Millis,
+) -> Notified {
     let notice = NoticeRow {
         fingerprint: fingerprint_of_notice(account, request, action),
         account: account.to_owned(),
@@ -41,7 +48,7 @@ pub fn notified(account: &str, request: &BookingRequest, action: Action, told: &
     }
     let (state, happened) = match action {
         Action::Book => (ProductState::Open, Happened::Created),
-        Action::Cancel => (ProductState::Cancelled, Happened::Cancelled(Reason::Beneficiary)),
+        Action::Cancel => (ProductState::Cancelled, Happened::Cancelled(cancelled_by(by_itself))),
     };
     let fingerprint = request.attempt(account).fingerprint();
     let item = item(request);
@@ -63,6 +70,11 @@ pub fn notified(account: &str, request: &BookingRequest, action: Action, told: &
     };
     let messages = messages(&booking, happened, Some(&request.holder), told);
     Notified { notice, booking: Some(booking), messages, look_at: after(now, FIRST_LOOK_AFTER) }
+}
+
+/// Who ended a booking.
+pub(super) const fn cancelled_by(by_itself: bool) -> Reason {
+    if by_itself { Reason::Offerer } else { Reason::Beneficiary }
 }
 
 /// What everybody is told of a booking. `holder` is known while a notification is read, and never again.

@@ -49,13 +49,64 @@ impl NorthError {
     }
 }
 
-/// One key of pass Culture's flat error object.
+/// One key of pass Culture's flat error object. What it is about is told by [`FieldError::parts`], never by the key as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Dotted, for example `products.3.stock.price`.
     pub key: String,
     /// As written, some in French.
     pub messages: Vec<String>,
+}
+
+impl FieldError {
+    /// The key without what only names a branch of a validator's model, which every generation writes in its own way:
+    /// `products.3.stock.quantity.int` and `products.3.stock.quantity` are both products, 3, stock, quantity.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&str> {
+        let mut parts = Vec::new();
+        for part in split_key(&self.key) {
+            if !names_a_branch(part, parts.last().copied()) {
+                parts.push(part);
+            }
+        }
+        parts
+    }
+
+    /// Whether the field that the key ends with has this name.
+    #[must_use]
+    pub fn is_about(&self, field: &str) -> bool {
+        self.parts().last() == Some(&field)
+    }
+}
+
+/// The parts between dots; a dot in brackets separates nothing.
+fn split_key(key: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth) = (0, 0u32);
+    for (at, character) in key.char_indices() {
+        match character {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '.' if depth == 0 => {
+                parts.extend(key.get(start..at));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.extend(key.get(start..));
+    parts
+}
+
+/// Whether a part names a branch of a union or the model itself, not a field.
+fn names_a_branch(part: &str, before: Option<&str>) -> bool {
+    const TYPES: [&str; 10] =
+        ["int", "str", "float", "bool", "none", "date", "datetime", "constrained-int", "constrained-str", "__root__"];
+    const LOCATIONS: [&str; 6] =
+        ["physical", "address", "digital", "PhysicalLocation", "AddressLocation", "DigitalLocation"];
+    // A key of one part is a field, whatever it is called.
+    let below = before.is_some() && (TYPES.contains(&part) || part.contains('['));
+    part == "__root__" || below || (before == Some("location") && LOCATIONS.contains(&part))
 }
 
 /// What a 404 means for the call that got it.
@@ -157,12 +208,13 @@ static ROWS: [Row; 10] = [
 
 /// The error that an unsuccessful answer is.
 pub(super) fn of_answer(operation: &'static str, missing: Missing, status: u16, body: &[u8], key: &str) -> NorthError {
-    let names = error_keys(body);
+    let fields = field_errors(body);
+    let told = |name: &str| fields.iter().any(|field| field.is_about(name));
     let row = match status {
-        403 if names.iter().any(|name| name == "auth") => &INACTIVE,
-        404 if missing == Missing::Venue && !names.is_empty() => &NOT_LINKED,
-        404 if missing == Missing::Offer && !names.is_empty() => &NO_SUCH_OFFER,
-        400 if names.iter().any(|name| name == "ticketing_urls" || name == "offer") => &NO_TICKETING,
+        403 if told("auth") => &INACTIVE,
+        404 if missing == Missing::Venue && !fields.is_empty() => &NOT_LINKED,
+        404 if missing == Missing::Offer && !fields.is_empty() => &NO_SUCH_OFFER,
+        400 if told("ticketing_urls") || told("offer") => &NO_TICKETING,
         _ => ROWS.iter().find(|row| row.status.contains(&status)).unwrap_or(&ROWS[ROWS.len() - 1]),
     };
     NorthError {
@@ -220,22 +272,86 @@ pub(super) fn field_errors(body: &[u8]) -> Vec<FieldError> {
         .collect()
 }
 
-fn error_keys(body: &[u8]) -> Vec<String> {
-    field_errors(body).into_iter().map(|field| field.key).collect()
-}
-
 fn sentence(value: Value) -> String {
     let text = match value {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    text.chars().take(EXCERPT_CHARS).collect()
+    decoded(&text).chars().take(EXCERPT_CHARS).collect()
+}
+
+/// An answer as people read it: a JSON text with its escapes resolved, HTML entities as characters.
+fn shown(text: &str) -> String {
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => decoded(&value.to_string()),
+        Err(_) => decoded(text),
+    }
+}
+
+/// HTML entities as the characters that they stand for; what is none stays.
+pub(super) fn decoded(text: &str) -> String {
+    const NAMED: [(&str, char); 20] = [
+        ("amp", '&'),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("nbsp", '\u{a0}'),
+        ("eacute", 'é'),
+        ("egrave", 'è'),
+        ("ecirc", 'ê'),
+        ("agrave", 'à'),
+        ("acirc", 'â'),
+        ("ccedil", 'ç'),
+        ("ocirc", 'ô'),
+        ("ugrave", 'ù'),
+        ("ucirc", 'û'),
+        ("icirc", 'î'),
+        ("laquo", '«'),
+        ("raquo", '»'),
+        ("rsquo", '’'),
+        ("euro", '€'),
+    ];
+    /// Characters of an entity's name or number at most.
+    const LONGEST: usize = 10;
+    let character = |entity: &str| match entity.strip_prefix('#') {
+        Some(number) => {
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            code.ok().and_then(char::from_u32)
+        }
+        None => NAMED.iter().find(|(name, _)| *name == entity).map(|(_, character)| *character),
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let end = from.char_indices().take(LONGEST + 2).find(|(_, c)| *c == ';').map(|(end, _)| end);
+        match end.and_then(|end| Some((end, character(from.get(1..end)?)?))) {
+            Some((end, character)) => {
+                out.push(character);
+                rest = from.get(end + 1..).unwrap_or_default();
+            }
+            None => {
+                out.push('&');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The beginning of an answer on one line, without the key and without e-mail addresses; `None` when it is empty.
 pub(super) fn excerpt(body: &[u8], key: &str) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let text = if key.is_empty() { text } else { text.replace(key, "***").into() };
+    let text = shown(&text);
+    // The key may have come out of an escape.
+    let text = if key.is_empty() { text } else { text.replace(key, "***") };
     let mut kept = String::new();
     let mut length = 0;
     for word in text.split_whitespace() {
@@ -325,6 +441,41 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_reduced_to_its_fields_in_every_generation() {
+        let parts = |key: &str| FieldError { key: key.into(), messages: Vec::new() }.parts().join(" ");
+        for (key, expected) in [
+            ("products.0.__root__", "products 0"),
+            ("products.0", "products 0"),
+            ("products.12.stock.quantity.int", "products 12 stock quantity"),
+            ("products.12.stock.quantity.literal['unlimited']", "products 12 stock quantity"),
+            ("products.3.publicationDatetime.datetime", "products 3 publicationDatetime"),
+            ("products.3.publicationDatetime.literal['now']", "products 3 publicationDatetime"),
+            ("x.literal['a.b'].y", "x y"),
+            ("location.PhysicalLocation.venueId", "location venueId"),
+            ("location.physical.venueId", "location venueId"),
+            ("location.address.addressId", "location addressId"),
+            ("location.DigitalLocation.url", "location url"),
+            ("offers.3.address.id", "offers 3 address id"),
+            ("address", "address"),
+            ("date", "date"),
+            ("dates.2.idAtProvider", "dates 2 idAtProvider"),
+            ("dates.2.idAtProvider.str", "dates 2 idAtProvider"),
+            ("", ""),
+        ] {
+            assert_eq!(parts(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_pass_culture_says_is_shown_decoded() {
+        let body = br#"{"global":["L&#39;offre a \u00e9t\u00e9 refus\u00e9e &amp; cl&ocirc;tur&eacute;e &x; &"]}"#;
+        assert_eq!(excerpt(body, "").unwrap(), r#"{"global":["L'offre a été refusée & clôturée &x; &"]}"#);
+        assert_eq!(field_errors(body)[0].messages, ["L'offre a été refusée & clôturée &x; &"]);
+        assert_eq!(decoded("&#x27;&#233;&#99999999;"), "'é&#99999999;");
+        assert_eq!(excerpt(br#"{"key":"s3\u0063ret"}"#, "s3cret").unwrap(), r#"{"key":"***"}"#);
+    }
+
+    #[test]
     fn an_excerpt_is_short_and_shows_neither_key_nor_address() {
         let body = "{\"user\":\"anne.fictive+1@example.org\",\n \"key\":\"prod_abc_s3cret\"}\u{0} ".to_owned()
             + &"x ".repeat(900);
@@ -335,6 +486,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_key_makes_the_reduction_panic(key in ".{0,60}") {
+            let _ = FieldError { key, messages: Vec::new() }.parts();
+        }
+
         #[test]
         fn no_body_makes_it_panic_or_leak(before in ".{0,600}", after in "\\PC{0,600}") {
             let body = format!("{before}env_prefix_s3cret{after}");

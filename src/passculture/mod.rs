@@ -15,6 +15,7 @@ mod budget;
 mod client;
 mod error;
 mod events;
+mod listings;
 pub mod messages;
 mod pace;
 mod products;
@@ -24,7 +25,7 @@ mod transport;
 mod venues;
 
 pub use availability::Availability;
-pub use bookings::{BookingStatus, Email, ListedBooking, MAX_BOOKINGS_LISTED};
+pub use bookings::{BookingStatus, Email, ListedBooking, MAX_BOOKINGS_LISTED, VenueBookings};
 pub use budget::{Budget, BudgetError, Traffic};
 pub use client::{Client, Clock, Millis, Settings};
 pub use error::{FieldError, NorthError};
@@ -32,7 +33,9 @@ pub use events::{
     Accessibility, CategoryFields, Contact, DateBody, DatePatch, DatesAdded, Event, EventBody, EventDate, EventPatch,
     EventPublication, MAX_CREDIT_CHARS, MAX_DATES_LISTED, MAX_DATES_SENT, MAX_KEYS_ASKED, MAX_PICTURE_BYTES,
     MAX_PRICE_CATEGORIES, MessageUrls, PriceCategory, PriceCategoryBody, PriceCategoryPatch, SendError, UrlsSet,
+    key_again,
 };
+pub use listings::{ListingError, Listings, Recent};
 pub use products::{
     AfterLostAnswer, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, OfferStatus, ProductOffer, ProductStock, Publication,
     RefusedItem, UpsertError, UpsertOptions,

@@ -19,6 +19,7 @@ use super::error::{FieldError, Missing, NorthError};
 use super::events::SendError;
 use super::transport::{Call, Failure, Resend};
 use crate::store::countermarks::Deed;
+use crate::store::listings::BookedAt;
 
 /// Characters of a countermark.
 const TOKEN_LENGTH: usize = 6;
@@ -90,6 +91,15 @@ pub struct TokenBooking {
     /// When it was booked, as pass Culture writes it (UTC).
     #[serde(rename = "creationDate")]
     pub booked_at: Option<String>,
+}
+
+impl TokenBooking {
+    /// By which its notification and its row in a list are known, when pass Culture tells both parts.
+    #[must_use]
+    pub fn booked(&self) -> Option<BookedAt> {
+        let booked_at = self.booked_at.as_deref()?.parse::<jiff::Timestamp>().ok()?;
+        Some(BookedAt { stock_id: self.stock_id?, booked_at: booked_at.as_microsecond().div_euclid(1_000) })
+    }
 }
 
 /// Why pass Culture does not show a countermark, or does not do what was asked.
@@ -167,7 +177,7 @@ impl Route {
 
     /// What an answer means here; `None` when it is none of the route's own.
     fn refusal(self, status: u16, fields: &[FieldError]) -> Option<TokenRefusal> {
-        let told = |key: &str| fields.iter().find(|field| field.key == key).map(|field| field.messages.join(" "));
+        let told = |key: &str| fields.iter().find(|field| field.is_about(key)).map(|field| field.messages.join(" "));
         match status {
             404 => told("global").map(|_| TokenRefusal::NotFound),
             403 if told("payment").is_some() => Some(TokenRefusal::Reimbursed),

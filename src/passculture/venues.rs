@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::error::{Missing, NorthError};
+use super::events::MessageUrls;
 use super::transport::{Call, Resend};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -88,6 +89,9 @@ pub struct Venue {
     pub is_digital: bool,
     /// `BOOKSTORE`, `RECORD_STORE`, …; an open list.
     pub activity: Option<String>,
+    /// Where messages about the venue go instead of to the account's addresses. pass Culture shows those of the venue's first
+    /// provider, which may be another one.
+    pub message_urls: MessageUrls,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +103,8 @@ struct WireVenue {
     legal_name: Option<String>,
     public_name: Option<String>,
     activity_domain: Option<String>,
+    #[serde(flatten)]
+    message_urls: MessageUrls,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +137,7 @@ impl From<WireVenue> for Venue {
             city: filled(city),
             is_digital: kind.as_deref() == Some("digital"),
             activity: wire.activity_domain,
+            message_urls: wire.message_urls,
         }
     }
 }

@@ -28,8 +28,8 @@ pub const LONGEST_DESCRIPTION: usize = 10_000;
 pub const LONGEST_LABEL: usize = 50;
 /// Longest `idAtProvider`, in characters.
 pub const LONGEST_KEY: usize = 70;
-/// Longest event, in minutes: pass Culture announced a limit of 24 hours.
-pub const LONGEST_MINUTES: u32 = 1_440;
+/// Longest event, in minutes: pass Culture refuses a day and more.
+pub const LONGEST_MINUTES: u32 = 1_439;
 /// Digits in a row that pass Culture takes for an EAN in a name.
 const EAN_DIGITS: usize = 13;
 /// What a tariff without a name is called.
@@ -65,7 +65,7 @@ pub struct EventTerms {
     pub category: String,
     /// At most 10 000 characters.
     pub description: Option<String>,
-    /// 1–1 440.
+    /// 1–1 439.
     pub duration_minutes: Option<u32>,
     /// French film visa number: pass Culture attaches its film sheet by it.
     pub visa: Option<String>,

@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use super::errors::{Answer, Errors, Outcome, new};
+use super::generation::Generation;
 use super::server::Call;
 use super::state::{Address, World};
 use super::validate::{Fields, Loc};
@@ -27,7 +28,7 @@ pub(crate) fn show(world: &World, id: i64) -> Outcome {
 /// `GET /public/offers/v1/addresses/search`
 pub(crate) fn search(world: &World, call: &Call) -> Outcome {
     let body: Value = call.query.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect();
-    let wanted = read(&body)?;
+    let wanted = read(&body, call.generation)?;
     let found: Vec<Value> = position(world, &wanted)
         .and_then(|index| world.addresses.get(index).map(|a| address_json(index, a)))
         .into_iter()
@@ -37,7 +38,7 @@ pub(crate) fn search(world: &World, call: &Call) -> Outcome {
 
 /// `POST /public/offers/v1/addresses`: get or create.
 pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
-    let wanted = read(&call.body)?;
+    let wanted = read(&call.body, call.generation)?;
     let index = match position(world, &wanted) {
         Some(index) => index,
         None if world.addresses.len() >= MAX_ADDRESSES => return Err(Answer::crash()),
@@ -56,7 +57,7 @@ fn position(world: &World, wanted: &Address) -> Option<usize> {
     })
 }
 
-fn read(body: &Value) -> Result<Address, Answer> {
+fn read(body: &Value, generation: Generation) -> Result<Address, Answer> {
     let mut errors = Errors::default();
     let fields = Fields::of(body);
     let known = ["street", "city", "postalCode", "latitude", "longitude"];
@@ -70,9 +71,14 @@ fn read(body: &Value) -> Result<Address, Answer> {
     let latitude = coordinate(&fields, "latitude", 90.0, &mut errors);
     let longitude = coordinate(&fields, "longitude", 180.0, &mut errors);
     errors.finish()?;
-    if latitude.is_some() != longitude.is_some() {
-        let message = "Value error, `latitude` and `longitude` must be either both set or both unset";
-        return Err(Answer::listed(400, "__root__", message));
+    let alone = match (latitude, longitude) {
+        (Some(_), None) => Some(("longitude", "`longitude` must be set if `latitude` is provided")),
+        (None, Some(_)) => Some(("latitude", "`latitude` must be set if `longitude` is provided")),
+        _ => None,
+    };
+    if let Some((missing, message)) = alone {
+        let prefix = if generation.prefixes_own_words() { "Value error, " } else { "" };
+        return Err(Answer::listed(400, missing, format!("{prefix}{message}")));
     }
     let made_up = street.bytes().chain(city.bytes()).fold(0u32, |sum, b| (sum * 31 + u32::from(b)) % 100_000);
     Ok(Address {

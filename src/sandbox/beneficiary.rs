@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clock::naive;
 use super::dates::cancellation_limit;
 use super::errors::Answer;
-use super::message::{SignedMessage, sign_message};
+use super::message::{Form, SignedMessage, sign_message};
 use super::state::{Booking, BookingStatus, Event, MAX_BOOKINGS, Offer, OfferStatus, Stock, Ticket, World, department};
 
 /// A message to post once the state's lock is released.
@@ -215,7 +215,9 @@ fn notification(world: &World, id: u64, action: &'static str) -> Option<Outgoing
     }
     let mut fields = booking_fields(world, booking)?;
     fields.push(("action", json!(action)));
-    Some(Outgoing { url, message: sign_message(&account.hmac_key, &fields), action, booking: id })
+    let compact = world.settings.generation.sends_compact_notifications();
+    let message = sign_message(&account.hmac_key, &fields, if compact { Form::Compact } else { Form::Spaced });
+    Some(Outgoing { url, message, action, booking: id })
 }
 
 /// The 22 keys that every message about a booking carries, in their order.

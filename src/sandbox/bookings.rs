@@ -1,9 +1,10 @@
-//! Bookings as a provider sees them: the list of one offer, and the countermark routes.
+//! Bookings as a provider sees them: the list of a venue or an offer, and the countermark routes.
 //!
 //! Speaks the new validator generation. The list never shows a token: it belongs to the beneficiary.
 //!
 //! Invariant: the table of the token routes is one function per route, evaluated in the backend's order.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clock::utc;
@@ -12,69 +13,142 @@ use super::errors::{Answer, Errors, Outcome, new};
 use super::products::PAGE;
 use super::server::Call;
 use super::state::{Booking, BookingStatus, World, ean_text};
-use super::validate::{DateProblem, datetime, parse_int};
+use super::validate::{DateProblem, datetime, parse_int, snake};
 
 const KNOWN: [&str; 7] =
     ["offerId", "priceCategoryId", "stockId", "status", "beginningDatetime", "firstIndex", "limit"];
+const VENUE: &str = "venueId";
+
+/// What a listing is asked for.
+struct Filter {
+    venue: Option<i64>,
+    offer: Option<i64>,
+    price_category: Option<i64>,
+    stock: Option<i64>,
+    status: Option<BookingStatus>,
+    beginning: Option<Timestamp>,
+    first: i64,
+    limit: usize,
+}
+
+/// An id of 0 is falsy for the backend: it counts as absent.
+fn truthy(id: Option<i64>) -> Option<i64> {
+    id.filter(|id| *id != 0)
+}
+
+impl Filter {
+    fn read(call: &Call) -> Result<Self, Answer> {
+        let mut errors = Errors::default();
+        let by_venue = call.generation.lists_bookings_by_venue();
+        for (name, _) in &call.query {
+            let known = |known: &str| known == name || (by_venue && snake(known) == *name);
+            if !KNOWN.into_iter().any(known) && !(by_venue && known(VENUE)) {
+                errors.add(name, new::EXTRA);
+            }
+        }
+        let offer = int_parameter(call, "offerId", &mut errors);
+        let venue = if by_venue { int_parameter(call, VENUE, &mut errors) } else { None };
+        if !by_venue && call.query("offerId").is_none() {
+            errors.add("offerId", new::MISSING);
+        }
+        let price_category = int_parameter(call, "priceCategoryId", &mut errors);
+        let stock = int_parameter(call, "stockId", &mut errors);
+        let status = call.query("status").map(BookingStatus::parse);
+        if status == Some(None) {
+            errors.add("status", "Input should be 'CONFIRMED', 'USED', 'CANCELLED' or 'REIMBURSED'");
+        }
+        let beginning = parameter(call, "beginningDatetime").map(|text| datetime(&Value::String(text.to_owned())));
+        if matches!(beginning, Some(Err(DateProblem::Format | DateProblem::Type))) {
+            errors.add("beginningDatetime", "Input should be a valid datetime or date, input is too short");
+        }
+        let first = int_parameter(call, "firstIndex", &mut errors).unwrap_or(1);
+        if first < 1 {
+            errors.add("firstIndex", "Input should be greater than or equal to 1");
+        }
+        let limit = int_parameter(call, "limit", &mut errors).unwrap_or(PAGE);
+        if limit <= 0 {
+            let bound = if by_venue { "greater than or equal to 1" } else { "greater than 0" };
+            errors.add("limit", format!("Input should be {bound}"));
+        } else if limit > PAGE {
+            errors.add("limit", format!("Input should be less than or equal to {PAGE}"));
+        }
+        errors.finish()?;
+        let (venue, wanted_offer) = (truthy(venue), truthy(offer));
+        if by_venue && venue.is_none() && wanted_offer.is_none() {
+            return Err(Answer::listed(400, "global", "`offerId` or `venueId` must be set"));
+        }
+        Ok(Self {
+            venue,
+            offer: if by_venue { wanted_offer } else { offer },
+            price_category: truthy(price_category),
+            stock: truthy(stock),
+            status: status.flatten(),
+            beginning: beginning.and_then(Result::ok),
+            first,
+            limit: usize::try_from(limit).unwrap_or(0),
+        })
+    }
+
+    fn fits(&self, world: &World, booking: &Booking) -> bool {
+        let same = |wanted: Option<i64>, id: u64| wanted.is_none_or(|wanted| i64::try_from(id) == Ok(wanted));
+        let Some(offer) = world.offers.get(&booking.offer) else { return false };
+        let date = offer.date_of(booking.stock);
+        let category = date.and_then(|(_, category)| category).map(|category| category.id);
+        i64::try_from(booking.id).is_ok_and(|id| id >= self.first)
+            && same(self.stock, booking.stock)
+            && self.price_category.is_none_or(|_| category.is_some_and(|id| same(self.price_category, id)))
+            && self.beginning.is_none_or(|at| date.is_some_and(|(date, _)| date.beginning == at))
+            && self.status.is_none_or(|status| booking.status == status)
+    }
+}
 
 /// `GET /public/bookings/v1/bookings`
 pub(crate) fn list(world: &World, call: &Call) -> Outcome {
-    let mut errors = Errors::default();
-    for (name, _) in &call.query {
-        if !KNOWN.contains(&name.as_str()) {
-            errors.add(name, new::EXTRA);
+    let filter = Filter::read(call)?;
+    let venue = match filter.venue {
+        None => None,
+        Some(id) => {
+            let unknown = || Answer::plain(404, VENUE, "we could not find this venue");
+            Some(world.linked_venue(call.account, id).ok_or_else(unknown)?)
         }
-    }
-    let offer_id = int_parameter(call, "offerId", &mut errors);
-    if call.query("offerId").is_none() {
-        errors.add("offerId", new::MISSING);
-    }
-    let price_category = int_parameter(call, "priceCategoryId", &mut errors);
-    let stock = int_parameter(call, "stockId", &mut errors);
-    let status = call.query("status").map(BookingStatus::parse);
-    if status == Some(None) {
-        errors.add("status", "Input should be 'CONFIRMED', 'USED', 'CANCELLED' or 'REIMBURSED'");
-    }
-    let beginning = call.query("beginningDatetime").map(|text| datetime(&Value::String(text.to_owned())));
-    if matches!(beginning, Some(Err(DateProblem::Format | DateProblem::Type))) {
-        errors.add("beginningDatetime", "Input should be a valid datetime or date, input is too short");
-    }
-    let first = int_parameter(call, "firstIndex", &mut errors).unwrap_or(1);
-    if first < 1 {
-        errors.add("firstIndex", "Input should be greater than or equal to 1");
-    }
-    let limit = int_parameter(call, "limit", &mut errors).unwrap_or(PAGE);
-    if limit <= 0 {
-        errors.add("limit", "Input should be greater than 0");
-    } else if limit > PAGE {
-        errors.add("limit", format!("Input should be less than or equal to {PAGE}"));
-    }
-    errors.finish()?;
-    let not_found = || Answer::plain(404, "offer", "we could not find this offer id");
-    let offer = offer_id.and_then(|id| world.visible_offer(call.account, id)).ok_or_else(not_found)?;
-    let wanted = |b: &Booking| {
-        let date = offer.date_of(b.stock);
-        let category = date.and_then(|(_, category)| category).and_then(|c| i64::try_from(c.id).ok());
-        let begins = date.map(|(date, _)| date.beginning);
-        price_category.is_none_or(|id| id == 0 || category == Some(id))
-            && beginning.is_none_or(|at| at.is_ok() && at.ok() == begins)
     };
-    let ids = world.by_offer.get(&offer.id).map_or(&[][..], Vec::as_slice);
-    let rows: Vec<Value> = ids
-        .iter()
-        .filter_map(|id| world.bookings.get(id))
-        .filter(|b| i64::try_from(b.id).is_ok_and(|id| id >= first) && wanted(b))
-        .filter(|b| stock.is_none_or(|id| id == 0 || i64::try_from(b.stock).is_ok_and(|s| s == id)))
-        .filter(|b| status.flatten().is_none_or(|s| b.status == s))
-        .take(usize::try_from(limit).unwrap_or(0))
-        .filter_map(|b| booking_json(world, b))
+    let offer = match filter.offer {
+        None => None,
+        Some(id) => {
+            let unknown = || match call.generation.lists_bookings_by_venue() {
+                true => Answer::plain(404, "offerId", "we could not find this offer"),
+                false => Answer::plain(404, "offer", "we could not find this offer id"),
+            };
+            Some(world.visible_offer(call.account, id).ok_or_else(unknown)?)
+        }
+    };
+    let at_venue = |booking: &&Booking| {
+        venue.is_none_or(|venue| world.offers.get(&booking.offer).is_some_and(|offer| offer.venue == venue))
+    };
+    let candidates: Box<dyn Iterator<Item = &Booking>> = match offer {
+        Some(offer) => {
+            let ids = world.by_offer.get(&offer.id).map_or(&[][..], Vec::as_slice);
+            Box::new(ids.iter().filter_map(|id| world.bookings.get(id)))
+        }
+        None => Box::new(world.bookings.values()),
+    };
+    let rows: Vec<Value> = candidates
+        .filter(at_venue)
+        .filter(|booking| filter.fits(world, booking))
+        .take(filter.limit)
+        .filter_map(|booking| booking_json(world, booking))
         .collect();
     Ok(Answer::ok(json!({ "bookings": rows })))
 }
 
+/// A parameter in either spelling, where both are taken.
+fn parameter<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
+    let other = || call.generation.lists_bookings_by_venue().then(|| call.query(&snake(name))).flatten();
+    call.query(name).or_else(other)
+}
+
 fn int_parameter(call: &Call, name: &str, errors: &mut Errors) -> Option<i64> {
-    let text = call.query(name)?;
-    let value = parse_int(text);
+    let value = parse_int(parameter(call, name)?);
     if value.is_none() {
         errors.add(name, new::INTEGER);
     }

@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::errors::{Answer, Errors, Outcome, old};
+use super::errors::{Answer, Errors, Outcome, Problem, problem};
+use super::generation::Generation;
 use super::genres::{is_music_type, is_show_type, shown_music_type, shown_show_type};
-use super::validate::{Fields, Loc, cast_str};
+use super::validate::{Fields, Loc};
 
 /// Where offers of a category take place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,7 @@ const LISTED_ONLY: [(&str, &str, bool); 3] =
     [("musicType", "musicSubType", false), ("musicType", "gtl_id", false), ("showType", "showSubType", true)];
 
 /// `GET …/events/categories`
-pub(crate) fn list_events() -> Outcome {
+pub(crate) fn list_events(generation: Generation) -> Outcome {
     let rows: Vec<Value> = EVENTS
         .iter()
         .map(|category| {
@@ -177,7 +178,11 @@ pub(crate) fn list_events() -> Outcome {
                     fields.insert(name.to_owned(), json!(required));
                 }
             }
-            json!({ "id": category.id, "conditionalFields": fields })
+            if generation.labels_categories() {
+                json!({ "id": category.id, "label": category.label, "conditionalFields": fields })
+            } else {
+                json!({ "id": category.id, "conditionalFields": fields })
+            }
         })
         .collect();
     Ok(Answer::ok(Value::Array(rows)))
@@ -232,33 +237,34 @@ pub(crate) fn read_variant(
 ) -> Option<CategoryBody> {
     let fields = Fields::of(value);
     let Some(id) = fields.get("category").or_else(|| fields.get("subcategory_id")) else {
-        errors.add(KEY, "Discriminator 'subcategory_id' is missing in value");
+        errors.add(KEY, problem::NO_CATEGORY);
         return None;
     };
     let Some(category) = among.iter().find(|category| id.as_str() == Some(category.id)) else {
-        let allowed: Vec<String> = among.iter().map(|category| format!("'{}'", category.id)).collect();
-        let shown = super::location::python_repr(id);
-        errors.add(
-            KEY,
-            format!(
-                "No match for discriminator 'subcategory_id' and value {shown} (allowed values: {})",
-                allowed.join(", ")
-            ),
-        );
+        let allowed: Vec<&str> = among.iter().map(|category| category.id).collect();
+        errors.add(KEY, Problem::no_such_tag("subcategory_id", id, &allowed));
         return None;
     };
     let root = Loc::Root;
     let at = root.key(KEY);
-    let variant = format!("{}_{}", category.id, purpose.suffix());
-    let read = read_fields(&fields, category, purpose, &at.key(&variant), errors);
+    let variant =
+        if errors.is_new() { category.id.to_owned() } else { format!("{}_{}", category.id, purpose.suffix()) };
+    let at = at.key(&variant);
+    let read = read_fields(&fields, category, purpose, &at, errors);
+    let known: Vec<&str> = category.fields.iter().copied().chain(["category"]).collect();
+    fields.refuse_extra_inside(&known, &at, errors);
     if purpose == Purpose::Edit && read.get("musicType").is_some_and(Value::is_null) {
         errors.add(KEY, "If musicType is set, it cannot be NULL");
     }
     Some(CategoryBody { category, fields: read })
 }
 
-/// Reads `categoryRelatedFields` of a product's creation: every category is tried, and when none fits, each says why.
+/// Reads `categoryRelatedFields` of a product's creation. The old validator tries every category, and when none fits, each
+/// says why; the new one goes by the tag.
 pub(crate) fn read_union(value: &Value, errors: &mut Errors) -> Option<CategoryBody> {
+    if errors.is_new() {
+        return read_variant(value, &PRODUCTS, Purpose::Create, errors);
+    }
     let fields = Fields::of(value);
     let root = Loc::Root;
     let at = root.key(KEY);
@@ -269,8 +275,8 @@ pub(crate) fn read_union(value: &Value, errors: &mut Errors) -> Option<CategoryB
         let read = read_fields(&fields, category, Purpose::Create, &at, &mut own);
         let key = || at.key("category").to_string();
         match id {
-            None => own.add(key(), old::MISSING),
-            Some(Value::Null) => own.add(key(), old::NULL),
+            None => own.add(key(), problem::MISSING),
+            Some(Value::Null) => own.add(key(), Problem::null("category")),
             Some(id) if id.as_str() == Some(category.id) => {}
             Some(_) => own.add(key(), format!("unexpected value; permitted: '{}'", category.id)),
         }
@@ -296,19 +302,19 @@ fn read_fields(
         // These models know no snake case.
         let value = match fields.exact(name) {
             None if required => {
-                errors.add(at.key(name).to_string(), old::MISSING);
+                errors.add(at.key(name).to_string(), problem::MISSING);
                 continue;
             }
             Some(Value::Null) if required => {
-                errors.add(at.key(name).to_string(), old::NULL);
+                errors.add(at.key(name).to_string(), Problem::null(name));
                 continue;
             }
             None => continue,
             Some(Value::Null) => Value::Null,
-            Some(value) => match read_field(name, value) {
+            Some(value) => match read_field(name, value, errors) {
                 Ok(value) => value,
-                Err(message) => {
-                    errors.add(at.key(name).to_string(), message);
+                Err(problem) => {
+                    errors.add(at.key(name).to_string(), problem);
                     continue;
                 }
             },
@@ -318,15 +324,15 @@ fn read_fields(
     read
 }
 
-fn read_field(name: &str, value: &Value) -> Result<Value, &'static str> {
+fn read_field(name: &str, value: &Value, errors: &Errors) -> Result<Value, Problem> {
     let known = |is_known: fn(&str) -> bool| match value.as_str() {
         Some(slug) if is_known(slug) => Ok(value.clone()),
-        _ => Err("value is not a valid enumeration member"),
+        _ => Err(problem::ENUM),
     };
     match name {
         "musicType" => known(is_music_type),
         "showType" => known(is_show_type),
-        _ => cast_str(value).map(Value::String).ok_or(old::STRING),
+        _ => errors.read_text(value).map(Value::String).ok_or(problem::STRING),
     }
 }
 

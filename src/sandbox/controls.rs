@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::beneficiary::{self, Order};
+use super::closing;
 use super::errors::{Answer, Outcome};
 use super::faults::Fault;
 use super::seed::{SeedProduct, ean_number};
@@ -35,7 +36,8 @@ POST   /_sandbox/settings               change some: upsert_delay_ms, ean_worker
                                         clock_offset_seconds,
                                         rate_limit {per_minute, retry_after, html} or null,
                                         review: approved, pending or rejected (of an event at its first dates,
-                                        of a product made one by one), sweep_after_seconds, read_limit_ms
+                                        of a product made one by one), sweep_after_seconds, read_limit_ms,
+                                        generation: 2025-12, 2026-02 or 2026-09
 GET    /_sandbox/faults                 the faults armed
 POST   /_sandbox/faults                 arm one: method, path (prefix), count or share, and effect:
                                         status {status, retry_after, body json|html}, server_error,
@@ -50,6 +52,8 @@ POST   /_sandbox/products               {\"products\": [{ean, name, category, st
                                         rejects the offers and cancels their bookings
 POST   /_sandbox/venues/{id}/unlink     {\"account\": name} or {}: the venue vanishes for the account, or all
 POST   /_sandbox/venues/{id}/link       the reverse
+POST   /_sandbox/venues/{id}/close      the venue is closed: it takes no more writes, its live bookings are cancelled
+POST   /_sandbox/venues/{id}/reopen     the reverse; what was cancelled stays cancelled
 POST   /_sandbox/accounts/{name}        {\"active\": false}: the provider is deactivated
 POST   /_sandbox/bookings               {email, stock_id or offer_id, quantity}: a beneficiary books; for an event
                                         with tickets the booking address is called first
@@ -80,6 +84,7 @@ pub(crate) async fn handle(
         ("POST", ["bookings"]) => Some(book(shared, body).await),
         ("POST", ["bookings", id, "cancel"]) => Some(cancel(shared, id).await),
         ("POST", ["offers", id, "review"]) => Some(review(shared, id, body).await),
+        ("POST", ["venues", id, "close"]) => Some(closing::close(shared, id).await),
         ("POST", ["sweep"]) => Some(sweep(shared, body).await),
         _ => None,
     };
@@ -142,6 +147,7 @@ fn act(
             let known = world.set_link(id, request.account.as_deref(), *verb == "link");
             if known { Ok(Answer::no_content()) } else { Err(refuse("no such venue or account")) }
         }
+        ("POST", ["venues", id, "reopen"]) => closing::reopen(world, id),
         ("POST", ["accounts", name]) => {
             let request: AccountRequest = parse(body)?;
             let account = world.accounts.iter_mut().find(|a| a.name == *name);

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::beneficiary::{Outgoing, cancel};
 use super::clock::utc;
-use super::errors::{Answer, Errors, Outcome, old};
+use super::errors::{Answer, Errors, Outcome, Problem, problem};
 use super::events::visible_event;
 use super::offer::{Event, EventDate, Offer, Stock, Validation};
 use super::offer_body::{Change, read_id_at_provider, read_int};
-use super::offer_rules::{check_not_rejected, check_owner};
+use super::offer_rules::{check_changeable, check_owner};
 use super::price_categories::{ids_filter, price_category_json};
 use super::products::Page;
 use super::server::{Call, object_body};
@@ -64,9 +64,9 @@ fn read_dates(body: &Value, now: Timestamp) -> Result<Vec<NewDate>, Answer> {
     let mut read = Vec::new();
     if let Some(value) = fields.required(KEY, &Loc::Root, &mut errors) {
         match value.as_array() {
-            None => errors.add(KEY, old::LIST),
+            None => errors.add(KEY, problem::LIST),
             Some(items) if items.len() > MAX_DATES => {
-                errors.add(KEY, format!("ensure this value has at most {MAX_DATES} items"));
+                errors.add(KEY, Problem::list_above(MAX_DATES, items.len()));
             }
             Some(items) => {
                 let root = Loc::Root;
@@ -77,7 +77,7 @@ fn read_dates(body: &Value, now: Timestamp) -> Result<Vec<NewDate>, Answer> {
             }
         }
     }
-    fields.refuse_extra(&[KEY], old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&[KEY], problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     Ok(read)
 }
@@ -85,7 +85,7 @@ fn read_dates(body: &Value, now: Timestamp) -> Result<Vec<NewDate>, Answer> {
 /// Unknown fields of an item are ignored, as measured.
 fn read_date(item: &Value, at: &Loc<'_>, now: Timestamp, errors: &mut Errors) -> Option<NewDate> {
     if item.is_null() {
-        errors.add(at.to_string(), old::NULL);
+        errors.add(at.to_string(), problem::NULL);
         return None;
     }
     let fields = Fields::of(item);
@@ -136,11 +136,12 @@ pub(crate) fn add(world: &mut World, call: &Call, event_id: i64) -> Outcome {
         return Err(Answer::listed(400, KEY, message));
     }
     if !new.is_empty() {
-        check_not_rejected(offer)?;
+        check_changeable(world, offer)?;
         check_owner(offer, call)?;
     }
     let mut errors = Errors::default();
-    let mut ids: HashSet<&str> = event.live_dates().filter_map(|date| date.id_at_provider.as_deref()).collect();
+    // A deleted date that was booked keeps its id for ever.
+    let mut ids: HashSet<&str> = event.dates.values().filter_map(|date| date.id_at_provider.as_deref()).collect();
     let mut priced = Vec::with_capacity(new.len());
     for (index, date) in new.iter().enumerate() {
         let category = u64::try_from(date.price_category).ok().and_then(|id| event.price_category(id));
@@ -233,7 +234,7 @@ fn read_change(body: &Value, now: Timestamp) -> Result<DateChange, Answer> {
     let price_category = fields.present("priceCategoryId").and_then(|value| {
         let id = read_int(value, "priceCategoryId", &mut errors)?;
         if id <= 0 {
-            errors.add("priceCategoryId", "ensure this value is greater than 0");
+            errors.add("priceCategoryId", Problem::not_above(0));
         }
         Some(id)
     });
@@ -244,7 +245,7 @@ fn read_change(body: &Value, now: Timestamp) -> Result<DateChange, Answer> {
     };
     let id_at_provider = read_id_at_provider(&fields, &Loc::Root, &mut errors);
     let known = ["beginningDatetime", "bookingLimitDatetime", "priceCategoryId", "quantity", "idAtProvider"];
-    fields.refuse_extra(&known, old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&known, problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     Ok(DateChange { beginning, limit, price_category, quantity, id_at_provider })
 }
@@ -276,7 +277,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, event_id: i64, id: i64) -> Ou
         }
     };
     if offer.validation != Validation::Draft {
-        check_not_rejected(offer)?;
+        check_changeable(world, offer)?;
         check_owner(offer, call)?;
         if date.beginning <= call.now {
             return Err(Answer::listed(400, "global", "Les évènements passés ne sont pas modifiables"));
@@ -300,7 +301,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, event_id: i64, id: i64) -> Ou
     }
     if let Some(Some(wanted)) = &change.id_at_provider
         && !wanted.is_empty()
-        && event.live_dates().any(|d| d.stock.id != id && d.id_at_provider.as_ref() == Some(wanted))
+        && event.dates.values().any(|d| d.stock.id != id && d.id_at_provider.as_ref() == Some(wanted))
     {
         let message = format!("`{wanted}` is already taken by another offer stock");
         return Err(Answer::listed(400, "idAtProvider", message));
@@ -331,7 +332,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, event_id: i64, id: i64) -> Ou
 
 /// The bookings of a date that moves: a new window to cancel, and no longer used when the date is far again.
 fn postpone(world: &mut World, offer: u64, stock: u64, beginning: Timestamp, now: Timestamp) {
-    let window = cancellation_limit(beginning, now);
+    let window = limit_after_move(beginning, now);
     let far = beginning > now.saturating_add(TWO_DAYS).unwrap_or(beginning);
     for id in world.by_offer.get(&offer).into_iter().flatten() {
         let Some(booking) = world.bookings.get_mut(id).filter(|b| b.stock == stock) else { continue };
@@ -344,16 +345,23 @@ fn postpone(world: &mut World, offer: u64, stock: u64, beginning: Timestamp, now
     }
 }
 
-/// End of the beneficiary's window to cancel: two days after booking, or the beginning.
-pub(super) fn cancellation_limit(beginning: Timestamp, from: Timestamp) -> Timestamp {
-    from.saturating_add(TWO_DAYS).unwrap_or(from).min(beginning)
+/// End of the beneficiary's window to cancel: two days after booking, two days before the beginning at the latest. A seat
+/// booked later than that cannot be cancelled: it is confirmed at once.
+pub(super) fn cancellation_limit(beginning: Timestamp, booked: Timestamp) -> Timestamp {
+    let latest = beginning.saturating_sub(TWO_DAYS).unwrap_or(beginning);
+    booked.saturating_add(TWO_DAYS).unwrap_or(booked).min(latest).max(booked)
+}
+
+/// The same for a date that moves: two days after the move, or the new beginning.
+fn limit_after_move(beginning: Timestamp, moved: Timestamp) -> Timestamp {
+    moved.saturating_add(TWO_DAYS).unwrap_or(moved).min(beginning)
 }
 
 /// `DELETE …/events/{id}/dates/{stockId}`: its bookings are cancelled, and a ticketing is told nothing.
 pub(crate) fn delete(world: &mut World, call: &Call, event_id: i64, id: i64, outgoing: &mut Vec<Outgoing>) -> Outcome {
     let (offer_id, id) = find(world, call, event_id, id)?;
     let Some(offer) = world.offers.get(&offer_id) else { return Err(Answer::crash()) };
-    check_not_rejected(offer)?;
+    check_changeable(world, offer)?;
     let beginning = offer.date_of(id).map_or(call.now, |(date, _)| date.beginning);
     if beginning.saturating_add(TWO_DAYS).unwrap_or(beginning) < call.now {
         let message = "L'évènement s'est terminé il y a plus de deux jours, la suppression est impossible.";

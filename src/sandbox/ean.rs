@@ -10,11 +10,12 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::closing::refuse_if_closed;
 use super::ean_body::{Item, read_items};
-use super::errors::{Answer, Errors, Outcome, old};
+use super::errors::{Answer, Errors, Outcome, problem};
 use super::location::read_location;
 use super::offer_rules::check_price;
-use super::products::offer_json;
+use super::products::{offer_json, refuse_parameters};
 use super::seed::ean_number;
 use super::server::Call;
 use super::state::{
@@ -33,7 +34,8 @@ const NOT_A_NUMBER: &str = "EAN must be an integer";
 
 /// `GET …/products/ean/check_availability`
 pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(call.generation.product_validator());
+    refuse_parameters(call, &["eans"], &mut errors);
     let eans = ean_list(call, "EAN list must not be empty", &mut errors);
     errors.finish()?;
     let mut available = Vec::new();
@@ -60,16 +62,17 @@ pub(crate) fn check_availability(world: &World, call: &Call) -> Outcome {
 
 /// `GET …/products/ean`
 pub(crate) fn read(world: &World, call: &Call) -> Outcome {
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(call.generation.product_validator());
+    refuse_parameters(call, &["eans", "venueId"], &mut errors);
     // Reading splits before it looks for emptiness, so an empty list is one EAN that is not a number.
     let eans = ean_list(call, NOT_A_NUMBER, &mut errors);
     let venue_id = match call.query("venueId") {
         None => {
-            errors.add("venueId", old::MISSING);
+            errors.add("venueId", problem::MISSING);
             0
         }
         Some(text) => parse_int(text).unwrap_or_else(|| {
-            errors.add("venueId", old::INTEGER);
+            errors.add("venueId", problem::INTEGER_TEXT);
             0
         }),
     };
@@ -85,14 +88,14 @@ pub(crate) fn read(world: &World, call: &Call) -> Outcome {
         .filter_map(|id| world.offers.get(id))
         .collect();
     offers.sort_unstable_by_key(|offer| std::cmp::Reverse(offer.id));
-    let products: Vec<Value> = offers.into_iter().map(|offer| offer_json(offer, call)).collect();
+    let products: Vec<Value> = offers.into_iter().map(|offer| offer_json(world, offer, call)).collect();
     Ok(Answer::ok(json!({ "products": products })))
 }
 
 /// The `eans` parameter; on the first thing wrong, one message and an empty list.
 fn ean_list(call: &Call, when_empty: &str, errors: &mut Errors) -> Vec<u64> {
     let Some(text) = call.query("eans") else {
-        errors.add("eans", old::MISSING);
+        errors.add("eans", problem::MISSING);
         return Vec::new();
     };
     let mut refuse = |message: &str| {
@@ -138,15 +141,16 @@ impl Chunk {
 /// `POST …/products/ean`: the answer, and the work to do later.
 pub(crate) fn upsert(world: &World, call: &Call) -> Result<Vec<Chunk>, Answer> {
     let body = super::server::object_body(&call.body, "ProductsOfferByEanCreation")?;
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(call.generation.product_validator());
     let fields = Fields::of(body);
     let items = read_items(&fields, call.now, &mut errors);
     let location = read_location(&fields, &mut errors);
-    fields.refuse_extra(&["products", "location"], old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&["products", "location"], problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     let not_found = || Answer::plain(404, "global", "Venue cannot be found");
     let location = location.ok_or_else(Answer::crash)?;
     let venue = world.linked_venue(call.account, location.venue_id).ok_or_else(not_found)?;
+    refuse_if_closed(world, venue)?;
     if world.venues.get(&venue).is_some_and(|v| v.siret.is_none()) {
         return Err(Answer::listed(400, "location", "Cannot create product offer for virtual venues"));
     }

@@ -1,10 +1,12 @@
-//! Answers, and the two generations of validator messages that live side by side in the real backend.
+//! Answers, and the words of the two validators that live side by side in the real backend.
 //!
-//! Offers and products speak the old generation (`field required`), bookings, addresses and providers the
-//! new one (`Field required`). Business errors are plain strings or lists, as each route has them.
+//! Events speak the old one's (`field required`), bookings, addresses and providers the new one's (`Field required`),
+//! products the one of their [generation](super::generation). Business errors are plain strings or lists, as each
+//! route has them.
 //!
 //! Invariant: every 4xx and 5xx text of the fake is written in this file or next to the one rule it belongs to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::{
@@ -14,22 +16,222 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// Old generation (offers, products, venues).
-pub(crate) mod old {
-    pub(crate) const MISSING: &str = "field required";
-    pub(crate) const NULL: &str = "none is not an allowed value";
-    pub(crate) const EXTRA: &str = "extra fields not permitted";
-    pub(crate) const INTEGER: &str = "value is not a valid integer";
-    pub(crate) const STRING: &str = "str type expected";
-    pub(crate) const LIST: &str = "value is not a valid list";
-    pub(crate) const DATETIME: &str = "invalid datetime format";
-    pub(crate) const DATETIME_TYPE: &str = "invalid type; expected datetime, string, bytes, int or float";
-    pub(crate) const NAIVE: &str = "The datetime must be timezone-aware.";
-    pub(crate) const PAST: &str = "The datetime must be in the future.";
-    pub(crate) const UNLIMITED: &str = "unexpected value; permitted: 'unlimited'";
-    pub(crate) const BOOLEAN: &str = "value could not be parsed to a boolean";
-    pub(crate) const EMAIL: &str = "value is not a valid email address";
-    pub(crate) const NOW: &str = "unexpected value; permitted: 'now'";
+/// Which of the two validators judges a body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Validator {
+    /// Offers and events; products until August 2026.
+    #[default]
+    Old,
+    /// Products since then. What the old one ignores inside an object, this one refuses.
+    New,
+}
+
+/// What is wrong with a value, in the words of either validator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    old: Cow<'static, str>,
+    new: Cow<'static, str>,
+}
+
+impl Problem {
+    /// In the old validator's words.
+    pub(crate) fn in_old_words(self) -> String {
+        self.old.into_owned()
+    }
+
+    const fn words(old: &'static str, new: &'static str) -> Self {
+        Self { old: Cow::Borrowed(old), new: Cow::Borrowed(new) }
+    }
+
+    fn both(old: String, new: String) -> Self {
+        Self { old: old.into(), new: new.into() }
+    }
+
+    /// A text that has more than so many characters.
+    pub(crate) fn text_above(most: usize) -> Self {
+        Self::both(
+            format!("ensure this value has at most {most} characters"),
+            format!("String should have at most {}", characters(most)),
+        )
+    }
+
+    /// A text that has fewer than so many characters.
+    pub(crate) fn text_below(least: usize) -> Self {
+        Self::both(
+            format!("ensure this value has at least {least} characters"),
+            format!("String should have at least {}", characters(least)),
+        )
+    }
+
+    /// A list with too many items.
+    pub(crate) fn list_above(most: usize, given: usize) -> Self {
+        Self::both(
+            format!("ensure this value has at most {most} items"),
+            format!("List should have at most {most} items after validation, not {given}"),
+        )
+    }
+
+    /// A number above what is allowed.
+    pub(crate) fn above(most: i64) -> Self {
+        Self::both(
+            format!("ensure this value is less than or equal to {most}"),
+            format!("Input should be less than or equal to {most}"),
+        )
+    }
+
+    /// A number below what is allowed.
+    pub(crate) fn below(least: i64) -> Self {
+        Self::both(
+            format!("ensure this value is greater than or equal to {least}"),
+            format!("Input should be greater than or equal to {least}"),
+        )
+    }
+
+    /// A number that must be above another.
+    pub(crate) fn not_above(bound: i64) -> Self {
+        Self::both(
+            format!("ensure this value is greater than {bound}"),
+            format!("Input should be greater than {bound}"),
+        )
+    }
+
+    /// Something else where there is to be an integer, digits in a text being one.
+    pub(crate) fn not_cast(value: &Value) -> Self {
+        match value {
+            Value::String(_) => problem::INTEGER_TEXT,
+            Value::Number(_) => Self::words(
+                "value is not a valid integer",
+                "Input should be a valid integer, got a number with a fractional part",
+            ),
+            _ => problem::INTEGER,
+        }
+    }
+
+    /// Something else where there is to be a boolean.
+    pub(crate) fn not_boolean(value: &Value) -> Self {
+        const OLD: &str = "value could not be parsed to a boolean";
+        match value {
+            Value::String(_) | Value::Number(_) => {
+                Self::words(OLD, "Input should be a valid boolean, unable to interpret input")
+            }
+            _ => Self::words(OLD, "Input should be a valid boolean"),
+        }
+    }
+
+    /// A tag that names no variant of a union.
+    pub(crate) fn no_such_tag(tagged_by: &str, tag: &Value, allowed: &[&str]) -> Self {
+        let allowed: Vec<String> = allowed.iter().map(|tag| format!("'{tag}'")).collect();
+        let allowed = allowed.join(", ");
+        let shown = super::location::python_repr(tag);
+        let bare = tag.as_str().map_or_else(|| shown.clone(), str::to_owned);
+        Self::both(
+            format!("No match for discriminator '{tagged_by}' and value {shown} (allowed values: {allowed})"),
+            format!("Input tag '{bare}' found using '{tagged_by}' does not match any of the expected tags: {allowed}"),
+        )
+    }
+
+    /// Null where there is to be a value of this field.
+    pub(crate) fn null(field: &str) -> Self {
+        let kind = match field {
+            "venueId" | "addressId" | "price" | "offerId" | "priceCategoryId" => "integer",
+            "products" | "dates" | "priceCategories" => "list",
+            "hasTicket" | "enableDoubleBookings" => "boolean",
+            flag if flag.ends_with("DisabilityCompliant") => "boolean",
+            "stock" | "location" | "accessibility" | "categoryRelatedFields" | "image" => OBJECT,
+            "url" => return Self::words(NULL, "URL input should be a string or URL"),
+            _ => "string",
+        };
+        Self::both(NULL.to_owned(), format!("Input should be a valid {kind}"))
+    }
+}
+
+const NULL: &str = "none is not an allowed value";
+const OBJECT: &str = "dictionary or object to extract fields from";
+
+fn characters(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "character" } else { "characters" })
+}
+
+/// Words that are the same in both.
+impl From<&str> for Problem {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { old: text.clone().into(), new: text.into() }
+    }
+}
+
+/// Problems that need no figure.
+pub(crate) mod problem {
+    use super::Problem;
+
+    pub(crate) const MISSING: Problem = Problem::words("field required", "Field required");
+    /// Null where there is to be an object.
+    pub(crate) const NULL: Problem =
+        Problem::words(super::NULL, "Input should be a valid dictionary or object to extract fields from");
+    /// Anything but an object: the old validator's routes read it as an empty one.
+    pub(crate) const OBJECT: Problem = Problem::words(
+        "value is not a valid dict",
+        "Input should be a valid dictionary or object to extract fields from",
+    );
+    pub(crate) const EXTRA: Problem = Problem::words("extra fields not permitted", "Extra inputs are not permitted");
+    pub(crate) const INTEGER: Problem =
+        Problem::words("value is not a valid integer", "Input should be a valid integer");
+    pub(crate) const INTEGER_TEXT: Problem = Problem::words(
+        "value is not a valid integer",
+        "Input should be a valid integer, unable to parse string as an integer",
+    );
+    pub(crate) const STRING: Problem = Problem::words("str type expected", "Input should be a valid string");
+    pub(crate) const LIST: Problem = Problem::words("value is not a valid list", "Input should be a valid list");
+    pub(crate) const ENUM: Problem =
+        Problem::words("value is not a valid enumeration member", "Input should be a known value");
+    pub(crate) const DATETIME_SHORT: Problem = datetime("Input should be a valid datetime or date, input is too short");
+    pub(crate) const DATETIME_YEAR: Problem =
+        datetime("Input should be a valid datetime or date, invalid character in year");
+    pub(crate) const DATETIME_MONTH: Problem =
+        datetime("Input should be a valid datetime or date, month value is outside expected range of 1-12");
+    pub(crate) const DATETIME_DAY: Problem =
+        datetime("Input should be a valid datetime or date, day value is outside expected range");
+    pub(crate) const DATETIME_ELSE: Problem =
+        datetime("Input should be a valid datetime or date, unexpected extra characters at the end of the input");
+    pub(crate) const DATETIME_TYPE: Problem = Problem::words(
+        "invalid type; expected datetime, string, bytes, int or float",
+        "Input should be a valid datetime",
+    );
+    /// A date is a moment without offset to the new validator.
+    pub(crate) const DATE_ONLY: Problem = datetime("The datetime must be timezone-aware.");
+    pub(crate) const NAIVE: Problem = same("The datetime must be timezone-aware.");
+    pub(crate) const PAST: Problem = same("The datetime must be in the future.");
+    pub(crate) const UNLIMITED: Problem =
+        Problem::words("unexpected value; permitted: 'unlimited'", "Input should be 'unlimited'");
+    pub(crate) const NOW: Problem = Problem::words("unexpected value; permitted: 'now'", "Input should be 'now'");
+    pub(crate) const EMAIL: Problem = Problem::words(
+        "value is not a valid email address",
+        "value is not a valid email address: An email address must have an @-sign.",
+    );
+    pub(crate) const URL_SCHEME: Problem =
+        Problem::words("URL scheme not permitted", "URL scheme should be 'http' or 'https'");
+    pub(crate) const URL_HOST: Problem = Problem::words("URL host invalid", "Input should be a valid URL, empty host");
+    pub(crate) const URL_RELATIVE: Problem =
+        Problem::words("invalid or missing URL scheme", "Input should be a valid URL, relative URL without a base");
+    pub(crate) const NO_CATEGORY: Problem = Problem::words(
+        "Discriminator 'subcategory_id' is missing in value",
+        "Unable to extract tag using discriminator 'subcategory_id'",
+    );
+    pub(crate) const NO_TYPE: Problem =
+        Problem::words("Discriminator 'type' is missing in value", "Unable to extract tag using discriminator 'type'");
+
+    const fn same(text: &'static str) -> Problem {
+        Problem::words(text, text)
+    }
+
+    const fn datetime(new: &'static str) -> Problem {
+        Problem::words("invalid datetime format", new)
+    }
 }
 
 /// New generation (bookings, addresses, providers).
@@ -166,26 +368,54 @@ impl IntoResponse for Answer {
 
 /// Validation errors of one request, by dotted key.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(BTreeMap<String, Vec<String>>);
+pub(crate) struct Errors {
+    validator: Validator,
+    by_key: BTreeMap<String, Vec<String>>,
+}
 
 impl Errors {
-    pub(crate) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.0.entry(key.into()).or_default().push(message.into());
+    /// None yet, of this validator.
+    pub(crate) fn of(validator: Validator) -> Self {
+        Self { validator, ..Self::default() }
+    }
+
+    /// Whether the new validator judges.
+    pub(crate) fn is_new(&self) -> bool {
+        self.validator == Validator::New
+    }
+
+    pub(crate) fn add(&mut self, key: impl Into<String>, problem: impl Into<Problem>) {
+        let Problem { old, new } = problem.into();
+        let text = if self.is_new() { new } else { old };
+        self.by_key.entry(key.into()).or_default().push(text.into_owned());
+    }
+
+    /// A text as the validator takes it: the old one casts numbers and booleans.
+    pub(crate) fn read_text(&self, value: &Value) -> Option<String> {
+        if self.is_new() { value.as_str().map(str::to_owned) } else { super::validate::cast_str(value) }
+    }
+
+    /// A value that fits no branch of a union. The new validator names each branch in a key of its own.
+    pub(crate) fn add_branches(&mut self, key: &str, branches: [(&str, Problem); 2]) {
+        for (branch, problem) in branches {
+            let key = if self.is_new() { format!("{key}.{branch}") } else { key.to_owned() };
+            self.add(key, problem);
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.by_key.len()
     }
 
     /// Adds the errors of another branch.
     pub(crate) fn extend(&mut self, other: Self) {
-        for (key, messages) in other.0 {
-            self.0.entry(key).or_default().extend(messages);
+        for (key, messages) in other.by_key {
+            self.by_key.entry(key).or_default().extend(messages);
         }
     }
 
     /// `Err(400)` when anything was added.
     pub(crate) fn finish(self) -> Result<(), Answer> {
-        if self.0.is_empty() { Ok(()) } else { Err(Answer::json(400, json!(self.0))) }
+        if self.by_key.is_empty() { Ok(()) } else { Err(Answer::json(400, json!(self.by_key))) }
     }
 }

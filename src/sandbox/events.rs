@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::categories::{CategoryBody, EVENTS, Purpose, event_category, read_variant};
-use super::errors::{Answer, Errors, Outcome, old};
+use super::errors::{Answer, Errors, Outcome, Validator, problem};
 use super::images;
 use super::offer::{Details, Event, Offer, OfferKind, PriceCategory, Validation};
 use super::offer_body::{
@@ -14,7 +14,7 @@ use super::offer_body::{
     read_int, read_url,
 };
 use super::offer_rules::{
-    Candidate, Found, check_contact, check_not_rejected, check_offer, check_price, check_publication, find_place,
+    Candidate, Found, check_changeable, check_contact, check_offer, check_price, check_publication, find_place,
     find_venue, has_own_ticketing, has_ticketing, on_the_minute, too_many,
 };
 use super::price_categories::{NewPriceCategory, price_category_json, read_new};
@@ -26,6 +26,8 @@ use super::validate::{Fields, Loc, datetime_in};
 const NO_TICKETING: &str = "You cannot create an event with `has_ticket=true` because you dont have a ticketing service enabled (neither at provider level nor at venue level).";
 const NO_TICKETING_EDIT: &str = "Vous devez supporter l'interface de billeterie pour créer des offres avec billet";
 const BOTH_DATES: &str = "You cannot set both `publicationDate` and `publicationDatetime`. `publicationDate` is deprecated, please only use `publicationDatetime`.";
+const MINUTES_OF_A_DAY: i64 = 1440;
+const TOO_LONG: &str = "The duration must be under 1440 minutes (24 hours). For events lasting 24 hours or more (e.g., a 3-day festival pass), please leave this field empty.";
 const NOT_YOUTUBE: &str =
     "Your video must be from the Youtube plateform, it should be public and should not be a short nor a user's profile";
 
@@ -50,18 +52,18 @@ const NOT_FOUND: &str = "The event offer could not be found";
 /// `GET /public/offers/v1/events/{id}`
 pub(crate) fn show(world: &World, call: &Call, id: i64) -> Outcome {
     let (offer, _) = visible_event(world, call, id, NOT_FOUND)?;
-    Ok(Answer::ok(event_json(offer, call)))
+    Ok(Answer::ok(event_json(world, offer, call)))
 }
 
 /// `GET /public/offers/v1/events`
 pub(crate) fn list(world: &World, call: &Call) -> Outcome {
-    let rows = super::products::page(world, call, Offer::is_event)?;
-    let rows: Vec<Value> = rows.into_iter().map(|offer| event_json(offer, call)).collect();
+    let rows = super::products::page(world, call, Validator::Old, Offer::is_event)?;
+    let rows: Vec<Value> = rows.into_iter().map(|offer| event_json(world, offer, call)).collect();
     Ok(Answer::ok(json!({ "events": rows })))
 }
 
-fn event_json(offer: &Offer, call: &Call) -> Value {
-    let mut shown = common_json(offer, call);
+fn event_json(world: &World, offer: &Offer, call: &Call) -> Value {
+    let mut shown = common_json(world, offer, call);
     if let Some(event) = offer.event() {
         let categories: Vec<Value> = event.price_categories.iter().map(price_category_json).collect();
         shown.insert("eventDuration".to_owned(), json!(event.duration));
@@ -84,8 +86,9 @@ struct Creation {
     publication_date: Option<Value>,
 }
 
-fn read_new_event(body: &Value, now: Timestamp) -> Result<Creation, Answer> {
-    let body = object_body(body, "EventOfferCreation")?;
+fn read_new_event(call: &Call) -> Result<Creation, Answer> {
+    let now = call.now;
+    let body = object_body(&call.body, "EventOfferCreation")?;
     let fields = Fields::of(body);
     let truthy = |name| fields.exact(name).is_some_and(|value| !value.is_null() && value != "");
     if truthy("publicationDate") && truthy("publicationDatetime") {
@@ -103,16 +106,25 @@ fn read_new_event(body: &Value, now: Timestamp) -> Result<Creation, Answer> {
         .required("hasTicket", &Loc::Root, &mut errors)
         .and_then(|value| read_bool(value, "hasTicket", &mut errors))
         .unwrap_or(false);
-    let duration = optional(&fields, "eventDuration", &mut errors, read_int).flatten();
+    let duration = read_duration(&fields, call, &mut errors).flatten();
     let video_url = optional(&fields, "videoUrl", &mut errors, read_video).flatten();
     let price_categories = match fields.present("priceCategories") {
         Some(value) => read_new(value, &mut errors),
         None => Vec::new(),
     };
     let publication_date = fields.present("publicationDate").cloned();
-    fields.refuse_extra(&known, old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&known, problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     Ok(Creation { common, category, has_ticket, duration, video_url, price_categories, publication_date })
+}
+
+/// Minutes. A day and more is refused since January 2026; 0 and less never was.
+fn read_duration(fields: &Fields<'_>, call: &Call, errors: &mut Errors) -> Change<i64> {
+    let duration = optional(fields, "eventDuration", errors, read_int);
+    if call.generation.bounds_durations() && duration.flatten().is_some_and(|minutes| minutes >= MINUTES_OF_A_DAY) {
+        errors.add("eventDuration", TOO_LONG);
+    }
+    duration
 }
 
 fn read_video(value: &Value, key: &str, errors: &mut Errors) -> Option<String> {
@@ -140,7 +152,7 @@ fn youtube_id(text: &str) -> Option<String> {
 /// `POST /public/offers/v1/events`
 pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
     let Creation { mut common, category, has_ticket, duration, video_url, price_categories, publication_date } =
-        read_new_event(&call.body, call.now)?;
+        read_new_event(call)?;
     let location = common.location.take().ok_or_else(Answer::crash)?;
     let CategoryBody { category, fields } = category.ok_or_else(Answer::crash)?;
     let venue = find_venue(world, call.account, &location)?;
@@ -190,7 +202,7 @@ pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
             ..Event::default()
         })),
     });
-    world.offers.get(&id).map(|offer| Answer::ok(event_json(offer, call))).ok_or_else(Answer::crash)
+    world.offers.get(&id).map(|offer| Answer::ok(event_json(world, offer, call))).ok_or_else(Answer::crash)
 }
 
 /// The details of a creation.
@@ -211,7 +223,7 @@ pub(super) fn new_details(common: CommonBody, url: Option<String>, duo: bool) ->
 
 /// The deprecated field: a naive moment is in the venue's zone.
 fn read_publication_date(value: &Value, zone: &str) -> Result<Timestamp, Answer> {
-    datetime_in(value, zone).map_err(|problem| Answer::listed(400, "publicationDate", problem.message()))
+    datetime_in(value, zone).map_err(|problem| Answer::listed(400, "publicationDate", problem.of(value).in_old_words()))
 }
 
 /// `PATCH /public/offers/v1/events/{id}`
@@ -228,9 +240,9 @@ pub(crate) fn edit(world: &mut World, call: &Call, id: i64) -> Outcome {
     let category = fields
         .present("categoryRelatedFields")
         .and_then(|value| read_variant(value, &EVENTS, Purpose::Edit, &mut errors));
-    let duration: Change<i64> = optional(&fields, "eventDuration", &mut errors, read_int);
+    let duration = read_duration(&fields, call, &mut errors);
     let video_url: Change<String> = optional(&fields, "videoUrl", &mut errors, read_video);
-    fields.refuse_extra(&known, old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&known, problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
 
     let (offer, event) = visible_event(world, call, id, NOT_FOUND)?;
@@ -249,7 +261,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, id: i64) -> Outcome {
             event.video_url = video_url;
         }
     }
-    world.offers.get(&id).map(|offer| Answer::ok(event_json(offer, call))).ok_or_else(Answer::crash)
+    world.offers.get(&id).map(|offer| Answer::ok(event_json(world, offer, call))).ok_or_else(Answer::crash)
 }
 
 /// An offer as an edition leaves it, checked, not yet kept.
@@ -278,7 +290,7 @@ impl Edited {
             return Err(Answer::listed(400, "categoryRelatedFields.category", "The category cannot be changed"));
         }
         let place = common.location.take().map(|location| find_place(world, call.account, location)).transpose()?;
-        check_not_rejected(offer)?;
+        check_changeable(world, offer)?;
         let touches_withdrawal = common.booking_contact.is_some() || common.collection_details.is_some();
         let mut details = offer.details.as_deref().cloned().unwrap_or_default();
         set(&mut details.booking_contact, common.booking_contact.take());

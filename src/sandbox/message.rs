@@ -1,8 +1,7 @@
 //! The messages pass Culture sends: one serialiser and one signature.
 //!
-//! The real backend dumps an object with Python's `json.dumps`, signs that *inner* text, then
-//! dumps the text once more as a JSON string for the wire. Both layers are reproduced byte for byte:
-//! `", "` and `": "` separators, keys in a fixed order, every character outside printable ASCII escaped.
+//! The real backend dumps an object, signs that *inner* text, then dumps the text once more as a JSON string for the wire.
+//! Both layers are reproduced byte for byte, keys in a fixed order. The inner text has one of two [forms](Form).
 //!
 //! Invariant: the wire body is pure ASCII, and the signature covers the inner text, never the wire body.
 
@@ -28,16 +27,28 @@ impl std::fmt::Debug for SignedMessage {
     }
 }
 
+/// How the inner text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Python's `json.dumps`: `", "` and `": "` separate, every character outside printable ASCII is escaped.
+    Spaced,
+    /// pydantic 2, for notifications since 2026: nothing around separators, characters as they are.
+    Compact,
+}
+
 /// Serialises and signs `fields`, in the order given, with the key string's UTF-8 bytes as they are.
 #[must_use]
-pub fn sign_message(key: &str, fields: &[(&str, Value)]) -> SignedMessage {
-    let inner = inner_text(fields);
+pub fn sign_message(key: &str, fields: &[(&str, Value)], form: Form) -> SignedMessage {
+    let inner = match form {
+        Form::Spaced => inner_text(fields),
+        Form::Compact => compact_text(fields),
+    };
     let signature = signature(key, &inner);
     let wire = wire_body(&inner);
     SignedMessage { inner, wire, signature }
 }
 
-/// The inner document: an object with its keys in the order given.
+/// The inner document in the spaced form: an object with its keys in the order given.
 #[must_use]
 pub fn inner_text(fields: &[(&str, Value)]) -> String {
     let mut out = String::with_capacity(1024);
@@ -49,6 +60,22 @@ pub fn inner_text(fields: &[(&str, Value)]) -> String {
         dump_string(key, &mut out);
         out.push_str(": ");
         dump(value, &mut out);
+    }
+    out.push('}');
+    out
+}
+
+/// The same in the compact form.
+#[must_use]
+pub fn compact_text(fields: &[(&str, Value)]) -> String {
+    let mut out = String::with_capacity(1024);
+    out.push('{');
+    for (index, (key, value)) in fields.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        // A value of `serde_json` prints as pydantic's serialiser does.
+        out.push_str(&format!("{}:{value}", Value::from(*key)));
     }
     out.push('}');
     out
@@ -134,8 +161,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_survives_both_layers_and_travels_as_ascii(text in any::<String>()) {
-            let message = sign_message("k", &[("offer_name", json!(text))]);
+        fn any_text_survives_both_layers_and_travels_as_ascii(
+            text in any::<String>(),
+            form in prop_oneof![Just(Form::Spaced), Just(Form::Compact)],
+        ) {
+            let message = sign_message("k", &[("offer_name", json!(text))], form);
             prop_assert!(message.wire.is_ascii());
             let inner: String = serde_json::from_str(&message.wire).unwrap();
             prop_assert_eq!(&inner, &message.inner);

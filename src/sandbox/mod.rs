@@ -20,6 +20,7 @@
 //!                     "phone": "+33…", "credit_cents": 30000}]}
 //! ```
 //!
+//! `generation` chooses the version of pass Culture that is played: `2025-12`, `2026-02` or `2026-09`, the newest when absent.
 //! A venue may list `accounts` (else all see it), `street` and `city`; one without `siret` is virtual.
 //!
 //! # The controls
@@ -34,6 +35,7 @@ mod beneficiary;
 mod bookings;
 mod categories;
 mod clock;
+mod closing;
 mod connection;
 mod controls;
 mod dates;
@@ -42,6 +44,7 @@ mod ean_body;
 mod errors;
 mod events;
 mod faults;
+mod generation;
 mod genres;
 mod images;
 mod location;
@@ -82,6 +85,7 @@ use tokio::task::JoinHandle;
 
 pub use ean::{CHUNK, MAX_EANS, MAX_ITEMS};
 pub use faults::{Fault, FaultBody, FaultEffect};
+pub use generation::Generation;
 pub use log::{RouteCount, SeenRequest, SentMessage};
 pub use seed::{ProductStatus, Seed, SeedAccount, SeedBeneficiary, SeedError, SeedProduct, SeedVenue};
 pub use settings::{RateLimit, Review, Settings};
@@ -155,8 +159,9 @@ impl Sandbox {
         seed.check().map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
+        let generation = seed.generation.unwrap_or(settings.generation);
         let mut world = World::new(Arc::new(seed));
-        world.apply_settings(settings);
+        world.apply_settings(Settings { generation, ..settings });
         let shared = Arc::new(Shared::new(world)?);
         shared.spawn_periodic_jobs();
         let app = Router::new()

@@ -1,4 +1,4 @@
-//! What the bodies of events and products have in common, in the old validator generation.
+//! What the bodies of events and products have in common, as either validator reads it.
 //!
 //! Pure: values in, fields or errors out. Absent, null and a value are told apart, for an edition changes only what
 //! it names.
@@ -8,10 +8,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::errors::{Errors, old};
+use super::errors::{Errors, Problem, problem};
 use super::location::{LocationBody, read_location};
 use super::offer::Accessibility;
-use super::validate::{DateProblem, Fields, Loc, cast_bool, cast_int, cast_str, datetime};
+use super::validate::{DateProblem, Fields, Loc, cast_bool, cast_int, datetime, is_whole};
 
 /// Longest id of the provider's own, for offers, dates and price categories.
 pub(super) const MAX_ID_AT_PROVIDER: usize = 70;
@@ -156,15 +156,15 @@ pub(super) fn read_text(
     length: std::ops::RangeInclusive<usize>,
     errors: &mut Errors,
 ) -> Option<String> {
-    let Some(text) = cast_str(value) else {
-        errors.add(key, old::STRING);
+    let Some(text) = errors.read_text(value) else {
+        errors.add(key, problem::STRING);
         return None;
     };
     let count = text.chars().count();
     if count < *length.start() {
-        errors.add(key, format!("ensure this value has at least {} characters", length.start()));
+        errors.add(key, Problem::text_below(*length.start()));
     } else if count > *length.end() {
-        errors.add(key, format!("ensure this value has at most {} characters", length.end()));
+        errors.add(key, Problem::text_above(*length.end()));
     } else {
         return Some(text);
     }
@@ -183,22 +183,22 @@ pub(super) fn read_id_at_provider(fields: &Fields<'_>, at: &Loc<'_>, errors: &mu
 pub(super) fn read_bool(value: &Value, key: &str, errors: &mut Errors) -> Option<bool> {
     let flag = cast_bool(value);
     if flag.is_none() {
-        errors.add(key, old::BOOLEAN);
+        errors.add(key, Problem::not_boolean(value));
     }
     flag
 }
 
 pub(super) fn read_int(value: &Value, key: &str, errors: &mut Errors) -> Option<i64> {
-    let number = cast_int(value);
+    let number = cast_int(value).filter(|_| !errors.is_new() || is_whole(value));
     if number.is_none() {
-        errors.add(key, old::INTEGER);
+        errors.add(key, Problem::not_cast(value));
     }
     number
 }
 
 fn read_email(value: &Value, key: &str, errors: &mut Errors) -> Option<String> {
     let Some(text) = value.as_str() else {
-        errors.add(key, old::STRING);
+        errors.add(key, problem::STRING);
         return None;
     };
     let text = text.trim();
@@ -207,7 +207,7 @@ fn read_email(value: &Value, key: &str, errors: &mut Errors) -> Option<String> {
         plain(local) && plain(domain) && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });
     if !well_formed {
-        errors.add(key, old::EMAIL);
+        errors.add(key, problem::EMAIL);
         return None;
     }
     Some(text.to_owned())
@@ -216,11 +216,11 @@ fn read_email(value: &Value, key: &str, errors: &mut Errors) -> Option<String> {
 /// An http(s) address, kept as it was sent.
 pub(super) fn read_url(value: &Value, key: &str, errors: &mut Errors) -> Option<String> {
     let Some(text) = value.as_str() else {
-        errors.add(key, old::STRING);
+        errors.add(key, problem::STRING);
         return None;
     };
     if text.chars().count() > MAX_URL {
-        errors.add(key, format!("ensure this value has at most {MAX_URL} characters"));
+        errors.add(key, Problem::text_above(MAX_URL));
         return None;
     }
     match super::location::url_problem(text) {
@@ -233,9 +233,10 @@ pub(super) fn read_url(value: &Value, key: &str, errors: &mut Errors) -> Option<
 }
 
 fn read_accessibility(value: &Value, required: bool, errors: &mut Errors) -> [Option<bool>; 4] {
-    let fields = Fields::of(value);
     let root = Loc::Root;
     let at = root.key("accessibility");
+    let Some(fields) = Fields::of_object(value, &at, errors) else { return [None; 4] };
+    fields.refuse_extra_inside(&FLAGS, &at, errors);
     FLAGS.map(|name| {
         let found = if required { fields.required(name, &at, errors) } else { fields.present(name) };
         found.and_then(|value| read_bool(value, &at.key(name).to_string(), errors))
@@ -243,9 +244,10 @@ fn read_accessibility(value: &Value, required: bool, errors: &mut Errors) -> [Op
 }
 
 fn read_image(value: &Value, errors: &mut Errors) -> Option<ImageBody> {
-    let fields = Fields::of(value);
     let root = Loc::Root;
     let at = root.key("image");
+    let fields = Fields::of_object(value, &at, errors)?;
+    fields.refuse_extra_inside(&["file", "credit"], &at, errors);
     let file = fields.required("file", &at, errors)?;
     let file = read_text(file, "image.file", 0..=usize::MAX, errors)?;
     let credit = fields.present("credit").and_then(|v| read_text(v, "image.credit", 0..=usize::MAX, errors));
@@ -261,12 +263,11 @@ fn read_publication(fields: &Fields<'_>, now: Timestamp, errors: &mut Errors) ->
         value => value,
     };
     match datetime(value) {
-        Ok(moment) if moment < now => errors.add(KEY, old::PAST),
+        Ok(moment) if moment < now => errors.add(KEY, problem::PAST),
         Ok(moment) => return Some(Some(moment)),
-        Err(DateProblem::Naive) => errors.add(KEY, old::NAIVE),
+        Err(DateProblem::Naive) => errors.add(KEY, problem::NAIVE),
         Err(problem) => {
-            errors.add(KEY, problem.message());
-            errors.add(KEY, old::NOW);
+            errors.add_branches(KEY, [("datetime", problem.of(value)), ("literal['now']", problem::NOW)]);
         }
     }
     None

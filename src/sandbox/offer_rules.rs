@@ -27,10 +27,12 @@ pub(super) struct Found {
     pub(super) url: Option<String>,
 }
 
-/// The venue of a location, which must be linked.
+/// The venue of a location, which must be linked and open.
 pub(super) fn find_venue(world: &World, account: AccountIndex, location: &LocationBody) -> Result<u32, Answer> {
     let not_found = || Answer::plain(404, "global", "Venue cannot be found");
-    world.linked_venue(account, location.venue_id).ok_or_else(not_found)
+    let venue = world.linked_venue(account, location.venue_id).ok_or_else(not_found)?;
+    super::closing::refuse_if_closed(world, venue)?;
+    Ok(venue)
 }
 
 /// Finds the venue and the address of a location.
@@ -95,7 +97,8 @@ fn check_name(name: &str) -> Result<(), Answer> {
     Ok(())
 }
 
-fn check_url(category: &Category, url: Option<&str>) -> Result<(), Answer> {
+/// An online category has an address on the network, and no other one has.
+pub(super) fn check_url(category: &Category, url: Option<&str>) -> Result<(), Answer> {
     let message = match (category.place, url) {
         (Place::OnSite, Some(_)) => {
             format!("Une offre de sous-catégorie \"{}\" ne peut contenir un champ `url`", category.label)
@@ -142,8 +145,14 @@ pub(super) fn check_price(venue: Option<&Venue>, price: u32) -> Result<(), Answe
     Ok(())
 }
 
+/// A rejected offer takes no change, nor does one of a closed venue.
+pub(super) fn check_changeable(world: &World, offer: &Offer) -> Result<(), Answer> {
+    super::closing::refuse_if_closed(world, offer.venue)?;
+    check_not_rejected(offer)
+}
+
 /// A rejected offer takes no change.
-pub(super) fn check_not_rejected(offer: &Offer) -> Result<(), Answer> {
+fn check_not_rejected(offer: &Offer) -> Result<(), Answer> {
     if offer.validation == Validation::Rejected {
         return Err(Answer::listed(400, "global", "Les offres refusées ne sont pas modifiables"));
     }

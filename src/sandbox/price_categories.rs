@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::errors::{Answer, Errors, Outcome, old};
+use super::errors::{Answer, Errors, Outcome, Problem, problem};
 use super::events::visible_event;
 use super::offer::PriceCategory;
 use super::offer_body::{Change, read_id_at_provider, read_text};
-use super::offer_rules::{check_not_rejected, check_owner, check_price};
+use super::offer_rules::{check_changeable, check_owner, check_price};
 use super::server::{Call, object_body};
 use super::state::World;
 use super::validate::{Fields, Loc};
@@ -43,11 +43,11 @@ pub(super) fn price_category_json(category: &PriceCategory) -> Value {
 /// Reads `priceCategories`; unknown fields of an item are ignored, as measured.
 pub(super) fn read_new(value: &Value, errors: &mut Errors) -> Vec<NewPriceCategory> {
     let Some(items) = value.as_array() else {
-        errors.add(KEY, old::LIST);
+        errors.add(KEY, problem::LIST);
         return Vec::new();
     };
     if items.len() > MAX_PRICE_CATEGORIES {
-        errors.add(KEY, format!("ensure this value has at most {MAX_PRICE_CATEGORIES} items"));
+        errors.add(KEY, Problem::list_above(MAX_PRICE_CATEGORIES, items.len()));
         return Vec::new();
     }
     let before = errors.count();
@@ -65,7 +65,7 @@ pub(super) fn read_new(value: &Value, errors: &mut Errors) -> Vec<NewPriceCatego
 
 fn read_item(item: &Value, at: &Loc<'_>, errors: &mut Errors) -> Option<NewPriceCategory> {
     if item.is_null() {
-        errors.add(at.to_string(), old::NULL);
+        errors.add(at.to_string(), problem::NULL);
         return None;
     }
     let fields = Fields::of(item);
@@ -107,7 +107,7 @@ pub(crate) fn add(world: &mut World, call: &Call, event_id: i64) -> Outcome {
         Some(value) => read_new(value, &mut errors),
         None => Vec::new(),
     };
-    fields.refuse_extra(&[KEY], old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&[KEY], problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     let (offer, event) = visible_event(world, call, event_id, NOT_FOUND)?;
     let same = |item: &NewPriceCategory, known: &&PriceCategory| known.label == item.label && known.price == item.price;
@@ -177,12 +177,12 @@ pub(crate) fn edit(world: &mut World, call: &Call, event_id: i64, id: i64) -> Ou
         Some(value) => super::ean_body::read_price(value, &Loc::Root, &mut errors).map(Some),
     };
     let id_at_provider = read_id_at_provider(&fields, &Loc::Root, &mut errors);
-    fields.refuse_extra(&["label", "price", "idAtProvider"], old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&["label", "price", "idAtProvider"], problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     let (offer, event) = visible_event(world, call, event_id, NOT_FOUND)?;
     let not_found = || Answer::listed(404, "price_category_id", "No price category could be found");
     let id = u64::try_from(id).ok().filter(|id| event.price_category(*id).is_some()).ok_or_else(not_found)?;
-    check_not_rejected(offer)?;
+    check_changeable(world, offer)?;
     check_owner(offer, call)?;
     // The backend's database takes neither of them null.
     if label == Some(None) || price == Some(None) {

@@ -10,12 +10,15 @@ use super::beneficiary::{Outgoing, cancel};
 use super::categories::{
     CategoryBody, PRODUCTS, Purpose, editable_products, product_category, read_union, read_variant,
 };
-use super::errors::{Answer, Errors, Outcome, old};
+use super::closing::refuse_if_closed;
+use super::errors::{Answer, Errors, Outcome, Problem, problem};
 use super::events::{Edited, new_details};
 use super::images;
 use super::offer::{Details, Offer, OfferKind, Stock};
 use super::offer_body::{CREATION_FIELDS, Change, EDITION_FIELDS, read_creation, read_edition, read_int};
-use super::offer_rules::{Candidate, check_offer, check_price, check_publication, find_place, on_the_minute, too_many};
+use super::offer_rules::{
+    Candidate, check_offer, check_price, check_publication, check_url, find_place, on_the_minute, too_many,
+};
 use super::products::offer_json;
 use super::seed::ean_number;
 use super::server::{Call, object_body};
@@ -24,6 +27,7 @@ use super::validate::{Fields, Loc, future, strict_int};
 
 /// Highest quantity.
 const MAX_QUANTITY: i64 = 1_000_000;
+const STOCK_FIELDS: [&str; 3] = ["price", "quantity", "bookingLimitDatetime"];
 
 /// The stock of a creation.
 struct NewStock {
@@ -32,12 +36,13 @@ struct NewStock {
     limit: Option<Timestamp>,
 }
 
-/// Unknown fields of `stock` are ignored, as measured; nothing left to sell is refused.
+/// What else is in `stock` is ignored by the old validator, as measured; nothing left to sell is refused.
 fn read_new_stock(value: &Value, now: Timestamp, errors: &mut Errors) -> Option<NewStock> {
     let before = errors.count();
-    let fields = Fields::of(value);
     let root = Loc::Root;
     let at = root.key("stock");
+    let fields = Fields::of_object(value, &at, errors)?;
+    fields.refuse_extra_inside(&STOCK_FIELDS, &at, errors);
     let price = fields.required("price", &at, errors).and_then(|value| super::ean_body::read_price(value, &at, errors));
     let quantity = fields.present("quantity").and_then(|value| read_new_quantity(value, errors));
     let limit = super::ean_body::optional_future(&fields, "bookingLimitDatetime", &at, now, errors);
@@ -48,16 +53,15 @@ fn read_new_quantity(value: &Value, errors: &mut Errors) -> Option<u32> {
     const KEY: &str = "stock.quantity";
     let problem = match strict_int(value) {
         None if value.as_str() == Some("unlimited") => return None,
-        None => old::INTEGER,
-        Some(quantity) if quantity <= 0 => "ensure this value is greater than 0",
+        None => problem::INTEGER,
+        Some(quantity) if quantity <= 0 => Problem::not_above(0),
         Some(quantity) if quantity > MAX_QUANTITY => {
             errors.add(KEY, format!("Value must be less than {MAX_QUANTITY}"));
             return None;
         }
         Some(quantity) => return u32::try_from(quantity).ok(),
     };
-    errors.add(KEY, problem);
-    errors.add(KEY, old::UNLIMITED);
+    errors.add_branches(KEY, [("int", problem), ("literal['unlimited']", problem::UNLIMITED)]);
     None
 }
 
@@ -94,7 +98,7 @@ fn check_ean(world: &World, venue: u32, fields: &serde_json::Map<String, Value>)
 pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
     let body = object_body(&call.body, "ProductOfferCreation")?;
     let fields = Fields::of(body);
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(call.generation.product_validator());
     let mut common = read_creation(&fields, call.now, &mut errors);
     let category = match fields.required("categoryRelatedFields", &Loc::Root, &mut errors) {
         Some(value) => read_union(value, &mut errors),
@@ -102,7 +106,7 @@ pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
     };
     let stock = fields.present("stock").and_then(|value| read_new_stock(value, call.now, &mut errors));
     let known: Vec<&str> = CREATION_FIELDS.iter().copied().chain(["stock"]).collect();
-    fields.refuse_extra(&known, old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&known, problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     let publication = common.publication.unwrap_or(Some(call.now));
     let booking_allowed = common.booking_allowed.flatten();
@@ -111,6 +115,9 @@ pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
     let location = common.location.take().ok_or_else(Answer::crash)?;
     let CategoryBody { category, fields } = category.ok_or_else(Answer::crash)?;
     let place = find_place(world, call.account, location)?;
+    if call.generation.checks_urls_first() {
+        check_url(category, place.url.as_deref())?;
+    }
     let ean = check_ean(world, place.venue, &fields)?;
     let name = common.name.take().unwrap_or_default();
     let duo = common.duo.flatten().unwrap_or(false);
@@ -148,7 +155,7 @@ pub(crate) fn create(world: &mut World, call: &Call) -> Outcome {
         details: Some(Box::new(Details { image, ..details })),
         kind: OfferKind::Product { stock },
     });
-    world.offers.get(&id).map(|offer| Answer::ok(offer_json(offer, call))).ok_or_else(Answer::crash)
+    world.offers.get(&id).map(|offer| Answer::ok(offer_json(world, offer, call))).ok_or_else(Answer::crash)
 }
 
 /// The stock of an edition; each field as far as it is named.
@@ -180,7 +187,7 @@ fn read_stock_change(value: &Value, now: Timestamp, errors: &mut Errors) -> Stoc
             }
         },
     };
-    fields.refuse_extra(&["price", "quantity", "bookingLimitDatetime"], old::EXTRA, &at, errors);
+    fields.refuse_extra(&STOCK_FIELDS, problem::EXTRA, &at, errors);
     StockChange { price, quantity, limit }
 }
 
@@ -188,7 +195,7 @@ fn read_stock_change(value: &Value, now: Timestamp, errors: &mut Errors) -> Stoc
 pub(crate) fn edit(world: &mut World, call: &Call, outgoing: &mut Vec<Outgoing>) -> Outcome {
     let body = object_body(&call.body, "ProductOfferEdition")?;
     let fields = Fields::of(body);
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(call.generation.product_validator());
     let mut common = read_edition(&fields, call.now, &mut errors);
     let id = fields
         .required("offerId", &Loc::Root, &mut errors)
@@ -208,7 +215,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, outgoing: &mut Vec<Outgoing>)
         Some(value) => Some(Some(read_stock_change(value, call.now, &mut errors))),
     };
     let known: Vec<&str> = EDITION_FIELDS.iter().copied().chain(["offerId", "stock"]).collect();
-    fields.refuse_extra(&known, old::EXTRA, &Loc::Root, &mut errors);
+    fields.refuse_extra(&known, problem::EXTRA, &Loc::Root, &mut errors);
     errors.finish()?;
     if let Some(Some(change)) = &stock {
         check_limit(change.limit.flatten(), common.publication.flatten(), common.booking_allowed.flatten())?;
@@ -221,6 +228,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, outgoing: &mut Vec<Outgoing>)
         let message = format!("Only {} products can be edited", editable_products().join(", "));
         return Err(Answer::listed(400, "product.subcategory", message));
     }
+    refuse_if_closed(world, offer.venue)?;
     let online = offer.details.as_ref().is_some_and(|details| details.url.is_some());
     if online && common.location.is_some() {
         return Err(Answer::listed(400, "offererAddress", "Une offre numérique ne peut pas avoir d'adresse"));
@@ -241,7 +249,7 @@ pub(crate) fn edit(world: &mut World, call: &Call, outgoing: &mut Vec<Outgoing>)
         Some(None) => drop_stock(world, id, outgoing),
         Some(Some(change)) => write_stock(world, id, &change),
     }
-    world.offers.get(&id).map(|offer| Answer::ok(offer_json(offer, call))).ok_or_else(Answer::crash)
+    world.offers.get(&id).map(|offer| Answer::ok(offer_json(world, offer, call))).ok_or_else(Answer::crash)
 }
 
 fn drop_stock(world: &mut World, id: u64, outgoing: &mut Vec<Outgoing>) {
@@ -285,7 +293,8 @@ pub(crate) fn upload_image(world: &mut World, call: &Call, id: i64, form: Option
     let missing = || Answer::listed(400, "file", "A file must be provided in the request");
     let file = form.file.ok_or_else(missing)?;
     let not_found = || Answer::json(404, json!({ "offerId": ["The offer could not be found"] }));
-    let id = world.visible_offer(call.account, id).map(|offer| offer.id).ok_or_else(not_found)?;
+    let (id, venue) = world.visible_offer(call.account, id).map(|o| (o.id, o.venue)).ok_or_else(not_found)?;
+    refuse_if_closed(world, venue)?;
     let image = images::check_upload(&file, form.credit)?.keep(world);
     let offer = world.offers.get_mut(&id).ok_or_else(not_found)?;
     offer.details.get_or_insert_default().image = Some(image);

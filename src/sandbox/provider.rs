@@ -52,6 +52,7 @@ pub(crate) fn update_venue(world: &mut World, call: &Call, venue_id: i64) -> Out
     let change = UrlChange::read(&call.body, "VenueProviderExternalUrlsUpdate")?;
     let not_found = || Answer::plain(404, "global", "This venue cannot be found");
     let id = world.linked_venue(call.account, venue_id).ok_or_else(not_found)?;
+    super::closing::refuse_if_closed(world, id)?;
     let current = world.venues.get(&id).and_then(|v| v.urls.get(&call.account)).cloned().unwrap_or_default();
     let urls = change.applied_to(&current)?;
     if current.has_ticketing() && !urls.has_ticketing() {

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
+use super::generation::Generation;
+
 /// Largest number of products in a seed.
 pub(crate) const MAX_PRODUCTS: usize = 5_000_000;
 /// Largest number of accounts, venues or beneficiaries in a seed.
@@ -27,6 +29,9 @@ pub struct Seed {
     /// People who can book.
     #[serde(default)]
     pub beneficiaries: Vec<SeedBeneficiary>,
+    /// The version of pass Culture to play; the newest when absent.
+    #[serde(default)]
+    pub generation: Option<Generation>,
 }
 
 /// A provider account.
@@ -216,6 +221,7 @@ impl Seed {
                 postal_code: Some("44000".to_owned()),
                 credit_cents: three_hundred_euros(),
             }],
+            generation: None,
         }
     }
 

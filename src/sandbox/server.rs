@@ -23,6 +23,7 @@ use super::connection::Connection;
 use super::ean::Chunk;
 use super::errors::{Answer, AnswerBody, Outcome, html_page};
 use super::faults::{FaultBody, FaultEffect};
+use super::generation::Generation;
 use super::locks::{Locks, Row};
 use super::log::{SeenRequest, SentMessage};
 use super::multipart::{self, Form};
@@ -154,6 +155,7 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Value,
     pub(crate) now: Timestamp,
+    pub(crate) generation: Generation,
 }
 
 impl Call {
@@ -359,7 +361,7 @@ fn judge(
         }
     }
     let account = auth::account(world, key)?;
-    let call = Call { account, query, body, now: world.clock.now() };
+    let call = Call { account, query, body, now: world.clock.now(), generation: world.settings.generation };
     dispatch(world, action, &call, target, effects)
 }
 
@@ -389,7 +391,7 @@ fn dispatch(world: &mut World, action: Action, call: &Call, target: &Target<'_>,
         Action::ListEvents => events::list(world, call),
         Action::ShowEvent => events::show(world, call, target.id),
         Action::EditEvent => events::edit(world, call, target.id),
-        Action::ListEventCategories => categories::list_events(),
+        Action::ListEventCategories => categories::list_events(call.generation),
         Action::AddPriceCategories => price_categories::add(world, call, target.id),
         Action::ListPriceCategories => price_categories::list(world, call, target.id),
         Action::EditPriceCategory => price_categories::edit(world, call, target.id, target.sub),

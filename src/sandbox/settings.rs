@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::errors::Answer;
+use super::generation::Generation;
 use super::offer::Validation;
 
 /// Longest delay of an upsert, in milliseconds: ten minutes.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub sweep_after_seconds: u32,
     /// Longest wait for one read of an answer to a message, in milliseconds: the real backend's is ten seconds.
     pub read_limit_ms: u64,
+    /// The version of pass Culture that is played.
+    pub generation: Generation,
 }
 
 impl Settings {
@@ -86,6 +89,7 @@ impl Default for Settings {
             review: Review::Approved,
             sweep_after_seconds: 60,
             read_limit_ms: 10_000,
+            generation: Generation::default(),
         }
     }
 }

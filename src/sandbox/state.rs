@@ -98,6 +98,8 @@ pub(crate) struct Venue {
     pub(crate) linked: Vec<AccountIndex>,
     /// Venue-level addresses of each account.
     pub(crate) urls: BTreeMap<AccountIndex, MessagingUrls>,
+    /// Closed by its owner or the back office.
+    pub(crate) closed: bool,
 }
 
 impl Venue {
@@ -281,7 +283,7 @@ impl World {
             addresses: Vec::new(),
             dropped: HashSet::new(),
             clock: Clock::default(),
-            settings: Settings::default(),
+            settings: Settings { generation: seed.generation.unwrap_or_default(), ..Settings::default() },
             windows: Windows::default(),
             faults: Faults::default(),
             log: Log::default(),
@@ -317,6 +319,7 @@ impl World {
                     activity: venue.activity.clone(),
                     linked,
                     urls: BTreeMap::new(),
+                    closed: false,
                 },
             );
         }

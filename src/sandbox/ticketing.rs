@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::beneficiary::{self, Order, Outgoing, Wanted};
 use super::errors::Answer;
 use super::locks::Row;
-use super::message::sign_message;
+use super::message::{Form, sign_message};
 use super::offer::Offer;
 use super::server::Shared;
 use super::state::{AccountIndex, BookingStatus, MessagingUrls, SweepItem, Ticket, World};
@@ -176,7 +176,7 @@ fn booking_request(world: &World, wanted: &Wanted) -> Result<Outgoing, Answer> {
     let url = address(world, offer.owner, offer.venue, |urls| urls.booking.as_ref());
     let url = url.filter(|_| ready).ok_or_else(Answer::crash)?;
     let fields = beneficiary::message_fields(world, wanted).ok_or_else(Answer::crash)?;
-    Ok(Outgoing { url, message: sign_message(&account.hmac_key, &fields), action: "BOOKING", booking: 0 })
+    Ok(Outgoing { url, message: sign_message(&account.hmac_key, &fields, Form::Spaced), action: "BOOKING", booking: 0 })
 }
 
 fn cancel_request(world: &World, stock: u64, barcodes: &[String]) -> Result<Outgoing, Answer> {
@@ -184,7 +184,12 @@ fn cancel_request(world: &World, stock: u64, barcodes: &[String]) -> Result<Outg
     let account = world.accounts.get(offer.owner).filter(|a| !a.hmac_key.is_empty()).ok_or_else(Answer::crash)?;
     let url = address(world, offer.owner, offer.venue, |urls| urls.cancel.as_ref()).ok_or_else(Answer::crash)?;
     let fields = [("barcodes", json!(barcodes))];
-    Ok(Outgoing { url, message: sign_message(&account.hmac_key, &fields), action: "CANCELLATION", booking: 0 })
+    Ok(Outgoing {
+        url,
+        message: sign_message(&account.hmac_key, &fields, Form::Spaced),
+        action: "CANCELLATION",
+        booking: 0,
+    })
 }
 
 /// Cancels a live booking. The provider is asked first when there are tickets; a ticketing that says the ticket was
@@ -334,7 +339,10 @@ mod tests {
             "categoryRelatedFields": {"category": "CONFERENCE"}, "priceCategories": [{"label": "A", "price": 10}],
             "accessibility": flags.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         });
-        let call = |world: &World, body: Value| Call { account: 0, query: Vec::new(), body, now: world.clock.now() };
+        let call = |world: &World, body: Value| {
+            let generation = world.settings.generation;
+            Call { account: 0, query: Vec::new(), body, now: world.clock.now(), generation }
+        };
         let asked = call(&world, body);
         let made = json_of(events::create(&mut world, &asked).unwrap());
         let at = "2099-01-01T00:00:00Z";

@@ -248,7 +248,8 @@ mod tests {
                 let quantity = quantity.map_or_else(|| json!("unlimited"), |q| json!(q));
                 let body = json!({"location": {"type": "physical", "venueId": 1},
                                   "products": [{"ean": EAN, "stock": {"price": price, "quantity": quantity}}]});
-                let call = Call { account: 0, query: Vec::new(), body, now: world.clock.now() };
+                let generation = world.settings.generation;
+                let call = Call { account: 0, query: Vec::new(), body, now: world.clock.now(), generation };
                 for chunk in ean::upsert(world, &call).unwrap() {
                     ean::apply(world, &chunk);
                 }

@@ -1,4 +1,4 @@
-//! The casts of the old validator generation, exactly as far as they were measured.
+//! The casts of the validators, the old one's exactly as far as they were measured.
 //!
 //! Pure: values in, values or messages out. What the real one casts (a number as `ean`, digits as `venueId`) is
 //! cast; what it refuses (`"1000"`, `1000.0`, `true` as a price) is refused.
@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::Offset};
 use serde_json::{Map, Value};
 
-use super::errors::{Errors, old};
+use super::errors::{Errors, Problem, problem};
 
 /// Where a value stands in a body; becomes text only when there is an error to report.
 #[derive(Clone, Copy)]
@@ -77,30 +77,48 @@ impl<'v> Fields<'v> {
     pub(crate) fn required(&self, camel: &str, at: &Loc<'_>, errors: &mut Errors) -> Option<&'v Value> {
         match self.get(camel) {
             None => {
-                errors.add(at.key(camel).to_string(), old::MISSING);
+                errors.add(at.key(camel).to_string(), problem::MISSING);
                 None
             }
             Some(Value::Null) => {
-                errors.add(at.key(camel).to_string(), old::NULL);
+                errors.add(at.key(camel).to_string(), Problem::null(camel));
                 None
             }
             found => found,
         }
     }
 
+    /// The fields of an object. Anything else is refused by the new validator, and read as an empty one by the old.
+    pub(crate) fn of_object(value: &'v Value, at: &Loc<'_>, errors: &mut Errors) -> Option<Self> {
+        if errors.is_new() && !value.is_object() {
+            errors.add(at.to_string(), problem::OBJECT);
+            return None;
+        }
+        Some(Self::of(value))
+    }
+
+    /// Refuses what is not in `known` where the new validator judges; the old one ignores it inside an object.
+    pub(crate) fn refuse_extra_inside(&self, known: &[&str], at: &Loc<'_>, errors: &mut Errors) {
+        if errors.is_new() {
+            self.refuse_extra(known, problem::EXTRA, at, errors);
+        }
+    }
+
     /// Refuses every field that is not in `known` (camelCase names).
-    pub(crate) fn refuse_extra(&self, known: &[&str], message: &str, at: &Loc<'_>, errors: &mut Errors) {
+    pub(crate) fn refuse_extra(&self, known: &[&str], problem: impl Into<Problem>, at: &Loc<'_>, errors: &mut Errors) {
+        let problem = problem.into();
         let Some(map) = self.0 else { return };
         for name in map.keys() {
             let is_snake = name.contains('_');
             if !known.iter().any(|k| *k == name || (is_snake && snake(k) == *name)) {
-                errors.add(at.key(name).to_string(), message);
+                errors.add(at.key(name).to_string(), problem.clone());
             }
         }
     }
 }
 
-fn snake(camel: &str) -> String {
+/// A name in its other spelling.
+pub(crate) fn snake(camel: &str) -> String {
     let mut out = String::with_capacity(camel.len() + 4);
     for character in camel.chars() {
         if character.is_ascii_uppercase() {
@@ -132,6 +150,11 @@ pub(crate) fn cast_int(value: &Value) -> Option<i64> {
         Value::String(text) => parse_int(text),
         _ => None,
     }
+}
+
+/// Whether a number has no fraction; anything else is whole.
+pub(crate) fn is_whole(value: &Value) -> bool {
+    value.as_f64().is_none_or(|number| number.fract() == 0.0)
 }
 
 /// Digits with an optional sign and surrounding blanks.
@@ -177,12 +200,28 @@ pub(crate) enum DateProblem {
 }
 
 impl DateProblem {
-    pub(crate) fn message(self) -> &'static str {
+    /// In words, of the value that has it.
+    pub(crate) fn of(self, value: &Value) -> Problem {
         match self {
-            Self::Format => old::DATETIME,
-            Self::Type => old::DATETIME_TYPE,
-            Self::Naive => old::NAIVE,
+            Self::Format => format_problem(value.as_str().unwrap_or_default().trim()),
+            Self::Type => problem::DATETIME_TYPE,
+            Self::Naive => problem::NAIVE,
         }
+    }
+}
+
+/// The first thing wrong with a text that is no datetime, as the new validator names it.
+fn format_problem(text: &str) -> Problem {
+    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
+    if text.len() < 10 {
+        return problem::DATETIME_SHORT;
+    }
+    match (number(0..4), number(5..7), number(8..10)) {
+        (None, _, _) => problem::DATETIME_YEAR,
+        (_, Some(month), _) if !(1..=12).contains(&month) => problem::DATETIME_MONTH,
+        (_, _, Some(day)) if !(1..=31).contains(&day) => problem::DATETIME_DAY,
+        _ if text.len() == 10 => problem::DATE_ONLY,
+        _ => problem::DATETIME_ELSE,
     }
 }
 
@@ -330,9 +369,9 @@ impl Scan<'_> {
 }
 
 /// A datetime that must not be in the past.
-pub(crate) fn future(value: &Value, now: Timestamp) -> Result<Timestamp, &'static str> {
-    let at = datetime(value).map_err(DateProblem::message)?;
-    if at < now { Err(old::PAST) } else { Ok(at) }
+pub(crate) fn future(value: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
+    let at = datetime(value).map_err(|problem| problem.of(value))?;
+    if at < now { Err(problem::PAST) } else { Ok(at) }
 }
 
 #[cfg(test)]

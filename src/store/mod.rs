@@ -16,6 +16,7 @@ mod error;
 pub mod events;
 mod lease;
 pub mod ledger;
+pub mod listings;
 pub mod messages;
 mod open;
 mod owner;
@@ -40,6 +41,7 @@ pub use error::StoreError;
 pub use events::EventStore;
 pub use lease::{LEASE, Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
+pub use listings::ListingStore;
 pub use messages::MessageStore;
 pub use open::open;
 pub use owner::{is_dead, is_here};
@@ -76,6 +78,7 @@ pub trait Store:
     + MessageStore
     + ProductStore
     + CountermarkStore
+    + ListingStore
     + SessionStore
     + ServerStore
     + Send

@@ -26,6 +26,7 @@ use crate::notices::{self, Venues};
 use crate::passculture::messages::{
     self, Action, BookingRequest, Kind, MAX_BODY_BYTES, Message, Rejected, Reply, SIGNATURE_HEADER,
 };
+use crate::store::listings::BookedAt;
 use crate::telemetry;
 
 /// A body has arrived by then: pass Culture sends it in one go.
@@ -117,7 +118,10 @@ async fn answer(
 async fn notice(web: &Web, account: &str, request: &BookingRequest, action: Action) -> (&'static str, Response) {
     let stored = async {
         let told = web.gateway.told_at(account, request.venue_id).await?;
-        web.intake.take(notices::notified(account, request, action, &told, (web.gateway.now)())).await
+        let booking = BookedAt { stock_id: request.stock_id, booked_at: request.created_at_micros.div_euclid(1_000) };
+        let by_itself = action == Action::Cancel && web.gateway.store.is_cancelled_by_itself(account, booking).await?;
+        let notified = notices::notified(account, request, action, by_itself, &told, (web.gateway.now)());
+        web.intake.take(notified).await
     };
     match stored.await {
         Ok(true) => ("stored", StatusCode::NO_CONTENT.into_response()),

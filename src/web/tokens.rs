@@ -160,8 +160,12 @@ pub(super) fn described(method: &str, summary: &str) -> Value {
         for refusal in Refusal::ALL {
             let entry = responses.entry(refusal.status().to_string()).or_insert_with(|| json!({ "description": "" }));
             let before = entry.get("description").and_then(Value::as_str).unwrap_or_default();
-            let all =
-                if before.is_empty() { refusal.code().to_owned() } else { format!("{before}, {}", refusal.code()) };
+            let all = match before {
+                "" => refusal.code().to_owned(),
+                // Two sentences may share a code.
+                before if before.split(", ").any(|code| code == refusal.code()) => continue,
+                before => format!("{before}, {}", refusal.code()),
+            };
             *entry = json!({ "description": all });
         }
     }

@@ -120,6 +120,50 @@ fn a_date_that_pass_culture_counts_bookings_of_is_closed_even_if_we_know_none() 
 }
 
 #[test]
+fn a_date_deleted_at_pass_culture_is_made_under_another_key_once_and_then_left_alone_and_told() {
+    on_sqlite(async |place| {
+        let stage = Stage::new(&place, false).await;
+        let one = film("412");
+        let state = |left| stage.state([show(&one, "1", 120, 600, left), show(&one, "2", 144, 600, 7)]);
+        state(12);
+        stage.sync().await;
+        // Somebody deletes it there: it was booked, so that its row and its key stay.
+        let book_and_delete = async || {
+            let offer = stage.offers()[0].clone();
+            let first = offer.dates.iter().min_by_key(|date| date.beginning.clone()).unwrap().stock_id;
+            let booked = stage.sandbox.book(PERSON, Bookable::Stock(first), 1).unwrap();
+            let event = i64::try_from(offer.offer_id).unwrap();
+            stage.client.delete_date(event, i64::try_from(first).unwrap()).await.unwrap();
+            assert_eq!(stage.sandbox.booking(booked.id).unwrap().status, "CANCELLED");
+        };
+        book_and_delete().await;
+        state(11);
+        let report = stage.sync_with(Options::default()).await;
+        assert_eq!(report.summary.rejected, 0, "{report:?}");
+        let dates = stage.offers()[0].dates.len();
+        assert_eq!(dates, 2, "it is on sale again");
+        // It is known under its own key: what changes is changed, and nothing is made twice.
+        state(10);
+        stage.sync().await;
+        let left: Vec<_> = stage.offers()[0].dates.iter().map(|date| date.remaining).collect();
+        assert!(left.contains(&Some(10)) && left.len() == 2, "{left:?}");
+
+        book_and_delete().await;
+        state(9);
+        let report = stage.sync_with(Options::default()).await;
+        assert_eq!(report.summary.rejected, 1, "{report:?}");
+        assert!(report.notices.iter().any(|notice| notice.contains("DateDeleted")), "{report:?}");
+        let posts = || {
+            let requests = stage.sandbox.requests();
+            requests.iter().filter(|request| request.method == "POST" && request.path.ends_with("/dates")).count()
+        };
+        let before = posts();
+        stage.sync().await;
+        assert_eq!(posts(), before, "it is not tried for ever");
+    });
+}
+
+#[test]
 fn a_snapshot_that_lost_most_shows_is_held_until_it_agrees_or_is_released() {
     on_sqlite(async |place| {
         let stage = Stage::new(&place, true).await;

@@ -1,6 +1,7 @@
 //! Bookings of books: notified once, found by asking, told in order.
 
-use passerelle::sandbox::message::sign_message;
+use passerelle::sandbox::Generation;
+use passerelle::sandbox::message::{Form, sign_message};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -126,6 +127,145 @@ async fn a_book_that_nobody_fetched_is_told_as_expired() {
     assert_eq!((reason(0), reason(1)), (json!("expired"), json!("beneficiary")));
 }
 
+/// How often bookings were listed by venue, and by offer.
+fn listings(stage: &Stage) -> (usize, usize) {
+    let asked = stage.sandbox.requests();
+    let listings: Vec<_> = asked.iter().filter(|request| request.path.ends_with("/bookings/v1/bookings")).collect();
+    let by_venue = listings.iter().filter(|request| request.query.contains("venueId=")).count();
+    (by_venue, listings.len() - by_venue)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_list_of_the_venue_answers_for_all_its_offers() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let mut offers = Vec::new();
+    for number in 0..6 {
+        offers.push(stage.sell(VENUE, number).await);
+    }
+    let server = stage.serve().await;
+    let bookings: Vec<_> = offers.iter().map(|offer| stage.book(0, *offer)).collect();
+    until("every booking", || software.different().len() == 6).await;
+    drop(server);
+    // Nobody hears of it.
+    assert!(stage.sandbox.cancel(bookings[2].id));
+    stage.sandbox.forget_requests();
+    let settled = stage.run(&["bookings", "settle", "--now"]);
+    let moves = settled.lines.iter().filter(|line| line["event"] == "reconciled").count();
+    assert_eq!(moves, 1, "{settled:#?}");
+    // At the first look the live bookings are read; the one that is not among them is asked for by its offer, and is over.
+    let (by_venue, by_offer) = listings(&stage);
+    assert!(by_venue >= 1 && by_venue <= 2 && by_offer == 1, "{by_venue} by venue, {by_offer} by offer");
+    // Whatever is as it was costs the venue's list and nothing more.
+    stage.sandbox.forget_requests();
+    assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
+    assert_eq!(listings(&stage).1, 0);
+    assert!(listings(&stage).0 <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_culture_of_december_is_asked_for_each_offer_and_once_for_the_venue() {
+    let stage = Stage::at(1, Generation::December2025).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let offers = [stage.sell(VENUE, 0).await, stage.sell(VENUE, 1).await];
+    let server = stage.serve().await;
+    let bookings = offers.map(|offer| stage.book(0, offer));
+    until("every booking", || software.different().len() == 2).await;
+    drop(server);
+    assert!(stage.sandbox.cancel(bookings[1].id));
+    stage.sandbox.forget_requests();
+    let settled = stage.run(&["bookings", "settle", "--now"]);
+    assert_eq!(settled.lines.iter().filter(|line| line["event"] == "reconciled").count(), 1, "{settled:#?}");
+    assert_eq!(listings(&stage), (1, 2));
+    stage.sandbox.forget_requests();
+    assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
+    assert_eq!(listings(&stage).0, 0, "it is not asked again before tomorrow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_booking_of_an_offer_that_nobody_spoke_of_is_found_in_the_venues_list() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let hours_ago = |hours: i64| {
+        let settings = stage.sandbox.settings();
+        stage.sandbox.set_settings(passerelle::sandbox::Settings { clock_offset_seconds: -hours * 3_600, ..settings });
+    };
+    hours_ago(2);
+    let (spoken_of, silent) = (stage.sell(VENUE, 0).await, stage.sell(VENUE, 1).await);
+    let server = stage.serve().await;
+    hours_ago(0);
+    stage.book(0, spoken_of);
+    until("the booking", || software.different().len() == 1).await;
+    drop(server);
+    // An hour ago, so that its notification is not merely late.
+    hours_ago(1);
+    stage.book(1, silent);
+    hours_ago(0);
+    let _server = stage.serve().await;
+    assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
+    until("both", || software.different().len() == 2).await;
+    let told: Vec<Value> = software.different().iter().map(super::receiver::Call::document).collect();
+    assert!(told.iter().any(|one| one["type"] == "booking.created" && one["data"]["stock_id"] == ean(1)), "{told:#?}");
+    assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
+    assert_eq!(software.different().len(), 2, "told once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shops_own_cancellation_is_told_as_the_offerers() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    stage.configure(SQLITE, &told_at("software", VENUE, &software.url(), ""));
+    let offers = [stage.sell(VENUE, 0).await, stage.sell(VENUE, 1).await];
+    let server = stage.serve().await;
+    let bookings = offers.map(|offer| stage.book(0, offer));
+    until("both bookings", || software.different().len() == 2).await;
+    let path = format!("{}/api/v1/tokens/{}/cancel", server.base, bookings[0].token);
+    let (status, told) = answer(stage.client.request(Method::POST, path).bearer_auth(API_TOKEN)).await;
+    assert_eq!(status, 200, "{told}");
+    assert!(stage.sandbox.cancel(bookings[1].id));
+    until("both ends", || software.different().len() == 4).await;
+    let documents: Vec<Value> = software.different().iter().map(super::receiver::Call::document).collect();
+    let reason = |item: u64| {
+        let made = documents.iter().find(|one| one["data"]["stock_id"] == ean(item)).unwrap();
+        let ended = |one: &&Value| {
+            one["type"] == "booking.cancelled" && one["data"]["booking_id"] == made["data"]["booking_id"]
+        };
+        documents.iter().find(ended).unwrap()["data"]["reason"].clone()
+    };
+    assert_eq!((reason(0), reason(1)), (json!("offerer"), json!("beneficiary")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_addresses_that_somebody_changed_are_told_and_registered_again() {
+    let stage = Stage::new(1).await;
+    let software = Receiver::start(SECRET).await;
+    let here = "http://127.0.0.1:9";
+    let server = format!("public_url = \"{here}\"\n");
+    stage.configure_at(SQLITE, &server, &told_at("software", VENUE, &software.url(), ""));
+    assert_eq!(stage.run(&["apply"]).code, 0);
+    let venues = |check: &super::shop::Ran| {
+        check.lines.iter().find(|line| line["probe"] == "venues").map(|line| line["verdict"].clone()).unwrap()
+    };
+    assert_eq!(venues(&stage.run(&["check"])), "healthy");
+    stage.notify_at("http://127.0.0.1:10").await;
+    assert_eq!(venues(&stage.run(&["check"])), "degraded");
+    let provider = format!("{}/public/providers/v1/provider", stage.sandbox.base_url());
+    let _server = stage.serve_as_it_is();
+    let began = std::time::Instant::now();
+    loop {
+        let (_, shown) = answer(stage.client.get(&provider).bearer_auth(super::shop::API_KEY)).await;
+        if shown["bookingUrl"] == format!("{here}/passculture/booking") {
+            break;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{shown}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(venues(&stage.run(&["check"])), "healthy");
+}
+
 /// A notification as pass Culture signs it.
 async fn notify(stage: &Stage, server: &Server, person: u32, action: &str) -> u16 {
     let text = |value: &str| Value::from(value);
@@ -154,7 +294,7 @@ async fn notify(stage: &Stage, server: &Server, person: u32, action: &str) -> u1
         ("venue_name", text("Lieu")),
         ("action", text(action)),
     ];
-    let message = sign_message(HMAC, &fields);
+    let message = sign_message(HMAC, &fields, Form::Compact);
     let request = stage
         .client
         .post(format!("{}/passculture/notification", server.base))

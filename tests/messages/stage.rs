@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use passerelle::sandbox::{Bookable, BookingTruth, Sandbox, Seed};
+use passerelle::sandbox::{Bookable, BookingTruth, Generation, Sandbox, Seed};
 use serde_json::{Value, json};
 
 use super::shop::{API_KEY, Ran, command_in, ean, ran};
@@ -64,6 +64,11 @@ pub(crate) fn told_at(id: &str, venue: i64, url: &str, more: &str) -> String {
 impl Stage {
     /// Venues `VENUE..VENUE + venues`, books 0..40, beneficiaries `0@example.org`..`20@example.org`.
     pub(crate) async fn new(venues: i64) -> Self {
+        Self::at(venues, Generation::default()).await
+    }
+
+    /// The same beside another version of pass Culture.
+    pub(crate) async fn at(venues: i64, generation: Generation) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let venues: Vec<Value> = (0..venues)
             .map(|number| {
@@ -81,7 +86,7 @@ impl Stage {
             .collect();
         let seed = json!({
             "accounts": [{"name": "default", "api_key": API_KEY, "hmac_key": HMAC}],
-            "venues": venues, "products": products, "beneficiaries": people,
+            "venues": venues, "products": products, "beneficiaries": people, "generation": generation,
         });
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Seed::from_json(&seed.to_string()).unwrap());
         let sandbox = sandbox.await.unwrap();
@@ -92,8 +97,13 @@ impl Stage {
     }
 
     pub(crate) fn configure(&self, store: &str, connections: &str) {
+        self.configure_at(store, "", connections);
+    }
+
+    /// The same with more to say of the server.
+    pub(crate) fn configure_at(&self, store: &str, server: &str, connections: &str) {
         let text = format!(
-            "[store]\nurl = \"{store}\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_private_addresses = true\n\
+            "[store]\nurl = \"{store}\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_private_addresses = true\n{server}\
              admin_token = {{ env = \"TEST_ADMIN\" }}\n[passculture]\nbase_url = \"{}\"\napi_key = {{ env = \"TEST_KEY\" }}\n\
              hmac_key = {{ env = \"TEST_HMAC\" }}\nrequests_per_minute = 60000\n{connections}",
             self.sandbox.base_url()
@@ -116,6 +126,13 @@ impl Stage {
 
     /// Starts the server and tells pass Culture where it is.
     pub(crate) async fn serve(&self) -> Server {
+        let server = self.serve_as_it_is();
+        self.notify_at(&server.base).await;
+        server
+    }
+
+    /// Starts the server alone.
+    pub(crate) fn serve_as_it_is(&self) -> Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = self.command(&["--log", "debug", "--format", "json", "serve"]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
@@ -123,7 +140,6 @@ impl Stage {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}: {}", self.log()));
         let base = format!("http://{}", told["address"].as_str().unwrap());
-        self.notify_at(&base).await;
         Server { child, base }
     }
 

@@ -10,6 +10,7 @@ mod bookings;
 mod dates;
 mod events;
 mod faults;
+mod generations;
 mod message;
 mod products;
 mod queue;

@@ -1,13 +1,14 @@
 //! The signature against vectors computed with the real backend's own serialiser and HTTP client.
 
 use passerelle::passculture::messages::{Kind, read};
-use passerelle::sandbox::message::{inner_text, sign_message, signature, wire_body};
+use passerelle::sandbox::message::{Form, inner_text, sign_message, signature, wire_body};
 use passerelle_kit::secret::Secret;
 use serde_json::{Value, json};
 
 struct Vector {
     name: &'static str,
     key: &'static str,
+    form: Form,
     fields: Vec<(&'static str, Value)>,
     inner_bytes: usize,
     wire_bytes: usize,
@@ -44,11 +45,25 @@ fn product_booking(phone: Value, action: &str) -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn compact_booking(created: &str, phone: Value, venue: &str, action: &str) -> Vec<(&'static str, Value)> {
+    let mut fields = product_booking(phone, action);
+    for (key, value) in &mut fields {
+        match *key {
+            "booking_creation_date" => *value = json!(created),
+            "offer_name" => *value = json!("Le \"Petit\" \\ Prince é 🎭 / <b>"),
+            "venue_name" => *value = json!(venue),
+            _ => {}
+        }
+    }
+    fields
+}
+
 fn vectors() -> Vec<Vector> {
     vec![
         Vector {
             name: "booking, duo, accents, typographic apostrophe, fractional seconds",
             key: "hmac-test-key-0001",
+            form: Form::Spaced,
             fields: vec![
                 ("booking_confirmation_date", json!("2026-03-14T18:05:09.123456")),
                 ("booking_creation_date", json!("2026-03-12T18:05:09.123456")),
@@ -81,6 +96,7 @@ fn vectors() -> Vec<Vector> {
         Vector {
             name: "notification BOOK, empty phone, quote, backslash, emoji, slash",
             key: "hmac-test-key-0001",
+            form: Form::Spaced,
             fields: product_booking(json!(""), "BOOK"),
             inner_bytes: 687,
             wire_bytes: 765,
@@ -90,6 +106,7 @@ fn vectors() -> Vec<Vector> {
         Vector {
             name: "notification CANCEL, null phone, key with accents",
             key: "clé-secrète-é",
+            form: Form::Spaced,
             fields: product_booking(json!(null), "CANCEL"),
             inner_bytes: 691,
             wire_bytes: 767,
@@ -97,8 +114,29 @@ fn vectors() -> Vec<Vector> {
             over_the_wire: "a426bace368d928263ef3a40b0d90afd03877029c3499b08a1cdc98d7a1cf562",
         },
         Vector {
+            name: "notification, compact: emoji, line separator, delete",
+            key: "hmac-test-key-0001",
+            form: Form::Compact,
+            fields: compact_booking("2026-09-12T18:05:09.123456", json!(""), "Théâtre de l’île\u{2028}\u{7f}", "BOOK"),
+            inner_bytes: 641,
+            wire_bytes: 758,
+            signature: "aca0d585c71ee96c1aecd44040cc49e03d838961f45fb8dcb4102227cc079f76",
+            over_the_wire: "37680533ac6e3aab6ecf7a8b46a4e799dc31d6f2206ca382f1afe3a828d5a614",
+        },
+        Vector {
+            name: "notification, compact: non-ASCII key, no microseconds",
+            key: "clé-secrète-é",
+            form: Form::Compact,
+            fields: compact_booking("2026-09-12T18:05:09", json!(null), "Librairie", "CANCEL"),
+            inner_bytes: 622,
+            wire_bytes: 714,
+            signature: "ae06b9e782adacdd7cbf606a69c6d8a9913b4ad1a79f7ea9538eeecbb9f3f67d",
+            over_the_wire: "5540ccc4fb7a31b1b800365aa40a40aa6fa48c039c0fdccc39c5a6622e08de2f",
+        },
+        Vector {
             name: "cancellation, two barcodes",
             key: "hmac-test-key-0001",
+            form: Form::Spaced,
             fields: vec![("barcodes", json!(["1234567AJSQ", "1234567AJSA"]))],
             inner_bytes: 44,
             wire_bytes: 52,
@@ -108,6 +146,7 @@ fn vectors() -> Vec<Vector> {
         Vector {
             name: "cancellation, non-ASCII and control characters",
             key: "hmac-test-key-0001",
+            form: Form::Spaced,
             fields: vec![("barcodes", json!(["É-001\t☃"]))],
             inner_bytes: 36,
             wire_bytes: 45,
@@ -117,6 +156,7 @@ fn vectors() -> Vec<Vector> {
         Vector {
             name: "cancellation, empty list",
             key: "hmac-test-key-0001",
+            form: Form::Spaced,
             fields: vec![("barcodes", json!([]))],
             inner_bytes: 16,
             wire_bytes: 20,
@@ -129,7 +169,7 @@ fn vectors() -> Vec<Vector> {
 #[test]
 fn every_vector_has_the_bytes_and_the_signature_of_the_real_backend() {
     for vector in vectors() {
-        let message = sign_message(vector.key, &vector.fields);
+        let message = sign_message(vector.key, &vector.fields, vector.form);
         assert_eq!(message.inner.len(), vector.inner_bytes, "{}: {}", vector.name, message.inner);
         assert_eq!(message.wire.len(), vector.wire_bytes, "{}: {}", vector.name, message.wire);
         assert_eq!(message.signature, vector.signature, "{}", vector.name);
@@ -140,7 +180,7 @@ fn every_vector_has_the_bytes_and_the_signature_of_the_real_backend() {
 #[test]
 fn the_gateway_takes_every_vector_by_its_signature_and_by_no_other() {
     for vector in vectors() {
-        let wire = sign_message(vector.key, &vector.fields).wire;
+        let wire = sign_message(vector.key, &vector.fields, vector.form).wire;
         let kind = match vector.name.split([' ', ',']).next() {
             Some("booking") => Kind::Booking,
             Some("notification") => Kind::Notification,
@@ -153,6 +193,21 @@ fn the_gateway_takes_every_vector_by_its_signature_and_by_no_other() {
         assert_eq!(taken.err().map(|rejected| rejected.reply().status), expected, "{}", vector.name);
         let raw = read(kind, wire.as_bytes(), Some(vector.over_the_wire.as_bytes()), &keys);
         assert_eq!(raw.err().map(|rejected| rejected.reply().status), Some(401), "{}", vector.name);
+    }
+}
+
+#[test]
+fn a_compact_message_is_verified_as_received_and_in_no_other_form() {
+    for (name, spaced) in [
+        ("notification, compact: emoji", "3537dcb1f854f5d611542672097574bb2cc0315dc70cdbe493f8f98b08851558"),
+        ("notification, compact: non-ASCII", "2e2f9ba1936602ee4b0b1996b74ed16ad0c9d6cbd4407235305f63ca16764afc"),
+    ] {
+        let vector = vectors().into_iter().find(|vector| vector.name.starts_with(name)).unwrap();
+        assert_eq!(sign_message(vector.key, &vector.fields, Form::Spaced).signature, spaced, "{name}");
+        let wire = sign_message(vector.key, &vector.fields, Form::Compact).wire;
+        let keys = [Secret::new(vector.key)];
+        let rewritten = read(Kind::Notification, wire.as_bytes(), Some(spaced.as_bytes()), &keys);
+        assert_eq!(rewritten.err().map(|rejected| rejected.reply().status), Some(401), "{name}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use passerelle::sandbox::{Sandbox, Seed, Settings};
+use passerelle::sandbox::{Generation, Sandbox, Seed, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -23,8 +23,10 @@ pub(crate) const POOR: &str = "fauche@example.com";
 
 pub(crate) const EAN_PATH: &str = "/public/offers/v1/products/ean";
 
+/// As it was measured in December 2025; what changed since is in `generations`.
 pub(crate) fn seed() -> Seed {
     let text = json!({
+        "generation": "2025-12",
         "accounts": [
             {"name": "alpha", "api_key": KEY, "hmac_key": HMAC_KEY},
             {"name": "beta", "api_key": OTHER_KEY, "hmac_key": "autre"},
@@ -60,6 +62,13 @@ pub(crate) fn seed() -> Seed {
 /// The small world, with upserts applied at once.
 pub(crate) async fn start() -> Sandbox {
     start_with(Settings { upsert_delay_ms: 0, ..Settings::default() }).await
+}
+
+/// The small world at another version of pass Culture.
+pub(crate) async fn start_as(generation: Generation) -> Sandbox {
+    let seed = Seed { generation: Some(generation), ..seed() };
+    let settings = Settings { upsert_delay_ms: 0, ..Settings::default() };
+    Sandbox::start_with("127.0.0.1:0".parse().unwrap(), seed, settings).await.unwrap()
 }
 
 pub(crate) async fn start_with(settings: Settings) -> Sandbox {

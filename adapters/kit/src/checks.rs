@@ -83,6 +83,11 @@ impl Checks {
             "category",
             "write a category of pass Culture, such as CONCERT or SPECTACLE_REPRESENTATION",
         );
+        self.ensure(
+            !is_online(&category),
+            "category",
+            "an online category has no place at a venue: write one of events that people come to",
+        );
         for (path, slug) in [("show_type", &show_type), ("music_type", &music_type)] {
             self.ensure(
                 slug.as_deref().is_none_or(is_word),
@@ -140,6 +145,13 @@ impl Checks {
     }
 }
 
+/// Whether pass Culture holds events of a category online alone: such an offer must have an address on the network, and none at a
+/// venue.
+#[must_use]
+pub fn is_online(category: &str) -> bool {
+    category.starts_with("LIVESTREAM_") || category == "RENCONTRE_EN_LIGNE"
+}
+
 /// One word without spaces.
 #[must_use]
 pub fn is_word(text: &str) -> bool {
@@ -190,6 +202,22 @@ mod tests {
         assert_eq!(numbers(&["12", "7"]).unwrap(), ["12", "7"]);
         for odd in [&[][..], &["1", "2", "3", "4"], &["1", "1"], &["-1"], &[""], &["1 "], &["12345678901234567"]] {
             assert!(numbers(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_category_that_has_no_place_at_a_venue_is_a_mistake_in_the_settings() {
+        let kind = |category: &str| {
+            let mut checks = Checks::new(&Context::default());
+            let kind = checks.event_kind(category.to_owned(), None, None, "billetterie@theatre.example".to_owned());
+            checks.done(Some(kind))
+        };
+        assert!(kind("CONCERT").is_ok() && kind("RENCONTRE").is_ok());
+        for online in
+            ["LIVESTREAM_EVENEMENT", "LIVESTREAM_MUSIQUE", "LIVESTREAM_PRATIQUE_ARTISTIQUE", "RENCONTRE_EN_LIGNE"]
+        {
+            let problems = kind(online).unwrap_err().problems;
+            assert_eq!(problems.len(), 1, "{online}");
         }
     }
 

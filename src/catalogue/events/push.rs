@@ -25,6 +25,8 @@ use crate::store::{ConnectionRecord, Lease, Millis, Store, StoreError};
 
 mod dates;
 
+/// Dates named in one sentence.
+const MOST_NAMED: usize = 20;
 /// Rounds of one push: the first does the work, the others look at what was lost or overtaken.
 const ROUNDS: usize = 3;
 
@@ -179,6 +181,11 @@ impl Push<'_> {
         let Some(offer) = work.event.offer_id else { return Ok(0) };
         self.change_event(&mut work, offer).await?;
         let done = if work.event.offer_id.is_some() { self.dates(&mut work, offer).await? } else { 0 };
+        let deleted = work.dates.iter().filter(|(row, _)| row.refused.as_deref() == Some(dates::DELETED_THERE));
+        let deleted: Vec<&str> = deleted.map(|(row, _)| row.key.as_str()).take(MOST_NAMED).collect();
+        if !deleted.is_empty() {
+            notices.push(format!("dates {} of event {}: {}", deleted.join(", "), work.event.key, dates::DELETED_THERE));
+        }
         if work.event.offer_id.is_some() && Pictures::wanted(&work.event) {
             if let Some(notice) = pictures.put(&mut work.event, offer).await? {
                 notices.push(notice);

@@ -37,7 +37,7 @@ pub struct EventBody {
     /// At most 10 000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// 1–1 440.
+    /// 1–1 439: a day and more is refused.
     #[serde(rename = "eventDuration", skip_serializing_if = "Option::is_none")]
     pub duration_minutes: Option<u32>,
     /// Whom beneficiaries write to; concerts, live shows and most festivals demand it. At most 120 characters.

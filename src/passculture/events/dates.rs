@@ -83,6 +83,24 @@ const BOOKING_SETTLED: Meaning = Meaning {
 
 const PAYMENT_SETTLED: Meaning = Meaning { key: "payment", ..BOOKING_SETTLED };
 
+/// What follows a key that is used a second time.
+const AGAIN: &str = "~again";
+/// Longest key, in characters.
+const LONGEST_KEY: usize = 70;
+
+/// The key under which a date is made whose own key pass Culture holds for a deleted one's. `None` when there is none left. Dates are
+/// read, and bookings of them told, under their own key.
+#[must_use]
+pub fn key_again(key: &str) -> Option<String> {
+    let fits = !key.ends_with(AGAIN) && key.chars().count() + AGAIN.len() <= LONGEST_KEY;
+    fits.then(|| format!("{key}{AGAIN}"))
+}
+
+/// A date's own key.
+pub(in crate::passculture) fn own_key(key: &str) -> &str {
+    key.strip_suffix(AGAIN).filter(|own| !own.is_empty()).unwrap_or(key)
+}
+
 impl Client {
     /// Every date of an event that was not deleted, past ones included.
     ///
@@ -110,7 +128,9 @@ impl Client {
         let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
         let path = path(event_id);
         let mut found = Vec::new();
-        for question in questions(OPERATION, keys)? {
+        let mut asked = keys.to_vec();
+        asked.extend(keys.iter().filter_map(|key| key_again(key)));
+        for question in questions(OPERATION, &asked)? {
             let list = List {
                 operation: OPERATION,
                 path: &path,
@@ -190,7 +210,7 @@ impl Client {
             };
             let mut by_key: HashMap<String, EventDate> =
                 made.into_iter().filter_map(|date| Some((date.id_at_provider.clone()?, date))).collect();
-            left.retain(|(index, date)| match by_key.remove(&date.id_at_provider) {
+            left.retain(|(index, date)| match by_key.remove(own_key(&date.id_at_provider)) {
                 Some(made) => {
                     added.accepted.push((*index, made));
                     false

@@ -100,10 +100,23 @@ impl Client {
     /// # Errors
     /// [`SendError`]; among the codes `TicketingUrlsHeld`, `BadMessageUrls`, `VenueNotLinked`.
     pub async fn set_message_urls(&self, venue_id: Option<i64>, wanted: &MessageUrls) -> Result<UrlsSet, SendError> {
+        let before = self.message_urls(venue_id).await.map_err(SendError::Failed)?;
+        self.replace_message_urls(venue_id, before, wanted).await
+    }
+
+    /// The same for who knows what is there.
+    ///
+    /// # Errors
+    /// As [`Client::set_message_urls`].
+    pub async fn replace_message_urls(
+        &self,
+        venue_id: Option<i64>,
+        before: MessageUrls,
+        wanted: &MessageUrls,
+    ) -> Result<UrlsSet, SendError> {
         if let Some((key, what)) = wanted.problem() {
             return Err(refused_here(SET, "BadMessageUrls", key, what, "correct `server.public_url`"));
         }
-        let before = self.message_urls(venue_id).await.map_err(SendError::Failed)?;
         if before == *wanted {
             return Ok(UrlsSet { before, changed: false });
         }

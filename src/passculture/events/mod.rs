@@ -20,7 +20,7 @@ pub use body::{
     Accessibility, CategoryFields, Contact, DateBody, DatePatch, EventBody, EventPatch, EventPublication,
     PriceCategoryBody, PriceCategoryPatch,
 };
-pub use dates::{DatesAdded, MAX_DATES_LISTED, MAX_DATES_SENT};
+pub use dates::{DatesAdded, MAX_DATES_LISTED, MAX_DATES_SENT, key_again};
 pub use message_urls::{MessageUrls, UrlsSet};
 pub use offers::MAX_PRICE_CATEGORIES;
 pub use pages::MAX_KEYS_ASKED;
@@ -28,8 +28,9 @@ pub use picture::{MAX_CREDIT_CHARS, MAX_PICTURE_BYTES};
 pub use read::{Event, EventDate, PriceCategory};
 pub use send::SendError;
 
+pub(super) use dates::own_key;
 pub(super) use pages::List;
-pub(super) use read::Row;
+pub(super) use read::{Page, Row};
 
 use std::time::Duration;
 

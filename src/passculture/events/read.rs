@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::body::{CategoryFields, Contact};
+use super::dates::own_key;
 use crate::passculture::OfferStatus;
 use crate::passculture::client::Millis;
 
@@ -104,9 +105,9 @@ pub(in crate::passculture) trait Row {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Page<T> {
+pub(in crate::passculture) struct Page<T> {
     #[serde(alias = "events", alias = "dates", alias = "bookings", alias = "priceCategories")]
-    pub(super) rows: Vec<T>,
+    pub(in crate::passculture) rows: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -209,7 +210,7 @@ impl From<WireDate> for EventDate {
             .map_or(Quantity::Unlimited, |total| Quantity::Exactly(u32::try_from(total).unwrap_or(u32::MAX)));
         Self {
             id: wire.id,
-            id_at_provider: wire.id_at_provider,
+            id_at_provider: wire.id_at_provider.map(|key| own_key(&key).to_owned()),
             starts_at: wire.beginning_datetime.as_millisecond(),
             bookable_until: wire.booking_limit_datetime.map(Timestamp::as_millisecond),
             price_category: wire.price_category.map(PriceCategory::from),

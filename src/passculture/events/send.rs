@@ -65,7 +65,7 @@ impl SendError {
 /// What a status and a key mean to one route, where they mean more than to all.
 pub(super) struct Meaning {
     pub(super) status: u16,
-    /// The whole key, or the end of one after a dot.
+    /// The field that a key is about.
     pub(super) key: &'static str,
     pub(super) class: Class,
     pub(super) code: &'static str,
@@ -75,8 +75,7 @@ pub(super) struct Meaning {
 
 impl Meaning {
     fn fits(&self, status: Option<u16>, fields: &[FieldError]) -> bool {
-        let ends = |key: &str| key.strip_suffix(self.key).is_some_and(|head| head.is_empty() || head.ends_with('.'));
-        status == Some(self.status) && fields.iter().any(|field| ends(&field.key))
+        status == Some(self.status) && fields.iter().any(|field| field.is_about(self.key))
     }
 }
 
@@ -198,6 +197,7 @@ mod tests {
             (400, r#"{"name":["too long"]}"#, false, ("refused", "Refused")),
             (400, r#"{"name":["too long"]}"#, true, ("lost", "Refused")),
             (400, r#"{"dates.3.idAtProvider":["taken"]}"#, false, ("refused", "KeyTaken")),
+            (400, r#"{"dates.3.idAtProvider.str":["taken"]}"#, false, ("refused", "KeyTaken")),
             (400, r#"{"notidAtProvider":["no"]}"#, false, ("refused", "Refused")),
             (400, r#"{"global":"frozen"}"#, false, ("refused", "OfferFrozen")),
             (400, "<html>", false, ("failed", "Refused")),

@@ -4,6 +4,7 @@ use passerelle_contract::{Cents, Holder};
 use serde::Deserialize;
 
 use super::{Action, BookingRequest, Kind, MAX_BARCODE_CHARACTERS, MAX_BARCODES, Message, Rejected};
+use crate::passculture::events::own_key;
 
 /// Every key that decides, whatever the kind. Other keys are pass Culture's future and are ignored.
 #[derive(Deserialize)]
@@ -75,7 +76,7 @@ fn request(document: Document) -> Result<BookingRequest, Rejected> {
         offer_name: document.offer_name.ok_or(missing)?,
         price: Cents(document.offer_price.ok_or(missing)?),
         stock_id: document.stock_id.ok_or(missing)?,
-        stock_id_at_provider: written(document.stock_id_at_provider),
+        stock_id_at_provider: written(document.stock_id_at_provider).map(|key| own_key(&key).to_owned()),
         venue_id: document.venue_id.ok_or(missing)?,
         holder: Holder {
             first_name: document.user_first_name.ok_or(missing)?,

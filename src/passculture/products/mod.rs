@@ -104,7 +104,7 @@ impl UpsertError {
 pub struct RefusedItem {
     /// Index in the call.
     pub index: usize,
-    /// The field below it: `stock.price`, or `__root__`.
+    /// The field below it: `stock.price`; empty when it is about the whole item.
     pub field: String,
     /// pass Culture's messages.
     pub messages: Vec<String>,
@@ -318,14 +318,19 @@ fn joined(eans: &[Ean]) -> String {
     text
 }
 
-/// The items of a list that a 400 names (`products.12.stock.price`), in order; names that fit no item are left out.
+/// The items of a list that a 400 names (`products.12.stock.price`, `products.12`), in order; names that fit no item are left
+/// out.
 pub(super) fn refused_items(list: &str, fields: &[FieldError], sent: usize) -> Vec<RefusedItem> {
     let mut items: Vec<RefusedItem> = fields
         .iter()
         .filter_map(|error| {
-            let (index, field) = error.key.strip_prefix(list)?.strip_prefix('.')?.split_once('.')?;
+            let parts = error.parts();
+            let (index, field) = match parts.as_slice() {
+                [name, index, field @ ..] if *name == list => (*index, field.join(".")),
+                _ => return None,
+            };
             let index = index.parse().ok().filter(|index| *index < sent)?;
-            Some(RefusedItem { index, field: field.to_owned(), messages: error.messages.clone() })
+            Some(RefusedItem { index, field, messages: error.messages.clone() })
         })
         .collect();
     items.sort_by_key(|item| item.index);
@@ -341,12 +346,13 @@ mod tests {
     fn a_400_tells_which_items_to_set_aside() {
         let body = br#"{"products.12.stock.price":["too big"],"products.3.ean":"13 characters, please",
             "products.3.stock.quantity":["a","b"],"products.0.__root__":["dates"],"products.500.ean":["nobody"],
-            "products.x.ean":["?"],"products":["too many"],"location":["no"]}"#;
+            "products.7":["the item"],"products.12.stock.quantity.int":["no"],"products.x.ean":["?"],"products":["too many"],"location":["no"]}"#;
         let items = refused_items("products", &field_errors(body), 500);
         let read: Vec<_> = items.iter().map(|item| (item.index, item.field.as_str(), item.messages.len())).collect();
-        assert_eq!(read.len(), 4, "{read:?}");
-        assert_eq!(read[0], (0, "__root__", 1));
+        assert_eq!(read.len(), 6, "{read:?}");
+        assert_eq!(read[0], (0, "", 1));
+        assert!(read.contains(&(7, "", 1)) && read.contains(&(12, "stock.quantity", 1)));
         assert!(read.contains(&(3, "stock.quantity", 2)) && read.contains(&(3, "ean", 1)));
-        assert_eq!(read[3], (12, "stock.price", 1));
+        assert!(read.contains(&(12, "stock.price", 1)));
     }
 }

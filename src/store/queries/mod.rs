@@ -84,6 +84,7 @@ mod allotments;
 mod bookings;
 mod countermarks;
 mod events;
+mod listings;
 mod messages;
 mod products;
 mod servers;

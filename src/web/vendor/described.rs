@@ -110,7 +110,7 @@ fn schemas_of_vendors() -> Map<String, Value> {
             "title": text, "description": { "type": "string", "maxLength": 10000 },
             "category": { "type": "string", "description": "pass Culture's, such as CONCERT" },
             "show_type": text, "music_type": text, "booking_contact": { "type": "string", "format": "email", "maxLength": 120 },
-            "duration_minutes": { "type": "integer", "minimum": 1, "maximum": 1440 }, "image_url": { "type": "string", "format": "uri" },
+            "duration_minutes": { "type": "integer", "minimum": 1, "maximum": 1439 }, "image_url": { "type": "string", "format": "uri" },
             "venue": { "description": "the connection's own: its pass Culture id, SIRET or id; words are left alone", "type": ["string", "integer", "object"] },
             "price_categories": { "type": "array", "maxItems": 50, "items": { "type": ["object", "string"],
                 "description": "what stocks may name; a label alone leaves the price to them",

@@ -7,12 +7,15 @@ use passerelle_contract::{Cents, Quantity};
 use super::{Became, Push, Remembered, Work, became, category, remembered};
 use crate::catalogue::PassError;
 use crate::catalogue::events::changes::{self, DateStep, as_read, date_patch, date_step, in_step, read_date};
-use crate::passculture::{DateBody, DatePatch, EventDate, MAX_PRICE_CATEGORIES, PriceCategoryBody};
+use crate::passculture::{DateBody, DatePatch, EventDate, MAX_PRICE_CATEGORIES, PriceCategoryBody, key_again};
 use crate::rules::screenings::CategoryTerms;
 use crate::store::events::{DateRow, EventRow};
 
 /// A date that is gone at the vendor, and closed.
 const HAS_BOOKINGS: &str = "HasBookings: the show is gone, people have booked it, and it stays closed";
+/// A date that was deleted at pass Culture when people had booked it, twice: neither of its keys is given out again.
+pub(super) const DELETED_THERE: &str = "DateDeleted: this date was deleted at pass Culture after people had booked it, and pass \
+     Culture never gives its ids out again; it stays off sale there: if it is to be sold, make it in the pass Culture portal";
 /// A date whose price category cannot be made.
 const TOO_MANY_CATEGORIES: &str =
     "TooManyPriceCategories: the offer has 50 price categories at pass Culture, and none can be deleted";
@@ -273,27 +276,48 @@ impl Push<'_> {
         if bodies.is_empty() {
             return Ok(0);
         }
-        let added = self.client.add_dates(offer, &bodies).await;
+        let mut todo: Vec<(usize, DateBody)> = bodies.into_iter().enumerate().collect();
         let mut written: Vec<DateRow> = Vec::with_capacity(rows.len());
-        for (index, date) in &added.accepted {
-            if let Some(row) = rows.get_mut(*index) {
-                row.stock_id = Some(date.id);
-                written.push(in_step(row));
+        let (mut made, mut stopped) = (0, None);
+        // A second time for keys that turn out to be those of deleted dates.
+        while !todo.is_empty() && stopped.is_none() {
+            let bodies: Vec<DateBody> = todo.iter().map(|(_, body)| body.clone()).collect();
+            let added = self.client.add_dates(offer, &bodies).await;
+            for (index, date) in &added.accepted {
+                if let Some(row) = todo.get(*index).and_then(|(row, _)| rows.get_mut(*row)) {
+                    row.stock_id = Some(date.id);
+                    written.push(in_step(row));
+                }
             }
-        }
-        let mut named = HashSet::new();
-        for refused in &added.refused {
-            // A key that is taken is found in the next round.
-            if refused.field != "idAtProvider"
-                && named.insert(refused.index)
-                && let Some(row) = rows.get_mut(refused.index)
-            {
-                row.refused = Some(format!("DateRefused: {}: {}", refused.field, refused.messages.join("; ")));
-                written.push(row.clone());
+            made += added.accepted.len() as u64;
+            let (mut named, mut again) = (HashSet::new(), Vec::new());
+            for refused in &added.refused {
+                let is_taken = refused.field == "idAtProvider";
+                // A key of a new offer that is taken is found in the next round. One that was looked for in this round and not
+                // found is that of a deleted date.
+                if (is_taken && work.is_new) || !named.insert(refused.index) {
+                    continue;
+                }
+                let Some((place, body)) = todo.get(refused.index) else { continue };
+                let Some(row) = rows.get_mut(*place) else { continue };
+                match key_again(&body.id_at_provider).filter(|_| is_taken) {
+                    Some(id_at_provider) => again.push((*place, DateBody { id_at_provider, ..body.clone() })),
+                    None => {
+                        row.refused = Some(if is_taken {
+                            DELETED_THERE.to_owned()
+                        } else {
+                            let field = if refused.field.is_empty() { "the date" } else { &refused.field };
+                            format!("DateRefused: {field}: {}", refused.messages.join("; "))
+                        });
+                        written.push(row.clone());
+                    }
+                }
             }
+            todo = again;
+            stopped = added.stopped;
         }
         self.save(&work.event, &written).await?;
-        match added.stopped {
+        match stopped {
             None => {}
             Some(stop) => match became::<()>(Err(stop))? {
                 Became::Done(()) | Became::Lost => {}
@@ -304,7 +328,7 @@ impl Push<'_> {
                 }
             },
         }
-        Ok(added.accepted.len() as u64)
+        Ok(made)
     }
 }
 
