@@ -24,7 +24,9 @@ mod text;
 
 use std::sync::Arc;
 
-use passerelle_contract::{Adapter, Context, Descriptor, Limits, Probe, Sector, SettingsError, Source, StockLine};
+use passerelle_contract::{
+    Adapter, Context, Cursor, Descriptor, Limits, Probe, Sector, SettingsError, Source, StockLine,
+};
 
 use crate::source::StockFile;
 
@@ -55,6 +57,10 @@ impl Adapter for CsvAdapter {
     }
 
     fn probes(&self) -> Vec<Probe<'_>> {
-        probes::of(&self.stock)
+        probes::of(&self.stock, None)
+    }
+
+    fn probes_after(&self, from: Option<Cursor>) -> Vec<Probe<'_>> {
+        probes::of(&self.stock, from)
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Pick {
     pub settle: Duration,
     pub marker: Option<String>,
     pub max_age: Option<Duration>,
+    /// Where files build on each other: how often everything is read again.
+    pub full_every: Option<Duration>,
     pub mode: Mode,
     pub by_name: Vec<(GlobMatcher, NamedMode)>,
 }
@@ -152,6 +154,7 @@ impl Plan {
             settle: check.settle(file.settle_seconds),
             marker: file.marker.filter(|marker| check.marker(marker)),
             max_age: file.max_age.as_deref().and_then(|text| check.duration("file.max_age", text)),
+            full_every: file.full_every.as_deref().and_then(|text| check.duration("file.full_every", text)),
             mode: file.mode,
             by_name: file
                 .mode_by_name
@@ -164,6 +167,12 @@ impl Plan {
         };
         if (file.mode == Mode::ByName) == pick.by_name.is_empty() && check.problems.is_empty() {
             check.add("file.mode_by_name", "mode = \"by_name\" and mode_by_name go together: write both or neither");
+        }
+        if pick.full_every.is_some() && file.mode == Mode::Full {
+            check.add(
+                "file.full_every",
+                "a full file is read whole every time: this is for mode = \"delta\" or \"by_name\"",
+            );
         }
         let layout = Layout {
             format: file.format,

@@ -87,8 +87,11 @@ pub(crate) struct FileTable {
     pub mode: Mode,
     /// For `mode = "by_name"`: the first glob that matches the base name decides; none matching means `full`.
     pub mode_by_name: Vec<ModeByName>,
-    /// A file older than this is reported as stale: `36h`, `2d`, `90m`.
+    /// A file older than this is reported as stale: `36h`, `2d`, `90m`. Default: three times the usual interval between exports, three
+    /// days at least.
     pub max_age: Option<String>,
+    /// For `mode = "delta"` or `"by_name"` on a folder: everything there is read again this often (`7d`). Default: never.
+    pub full_every: Option<String>,
     /// A file is read once it has been left alone for this many seconds. Default 120; 0 reads at once.
     pub settle_seconds: Option<u32>,
     /// A file is read once a file with this ending stands beside it (`.ok`), instead of `settle_seconds`.

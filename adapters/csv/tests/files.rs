@@ -217,7 +217,11 @@ async fn a_delete_file_needs_no_price() {
 #[tokio::test]
 async fn a_file_still_being_written_is_left_alone() {
     let waiting = refusal("stock.csv", HEADER.as_bytes(), json!({ "file": { "settle_seconds": 600 } })).await;
-    assert_eq!((waiting.class, waiting.code), (Class::Transient, "FileIncomplete"));
+    assert_eq!((waiting.class, waiting.code), (Class::Waiting, "FileIncomplete"));
+    let wait = waiting.retry_after.unwrap().as_secs();
+    assert!((590..=601).contains(&wait) && waiting.context.contains("is read in"), "{wait} {waiting}");
+    let marked = refusal("stock.csv", HEADER.as_bytes(), json!({ "file": { "marker": ".ok" } })).await;
+    assert_eq!((marked.class, marked.retry_after.is_some()), (Class::Waiting, true), "{marked}");
     let missing = pull(&json!({ "path": "no-such-file.csv" }), Context::default()).await.err().unwrap();
     assert_eq!((missing.class, missing.code), (Class::Data, "Unreadable"));
 }
