@@ -20,6 +20,7 @@ mod reader;
 mod scan;
 mod settings;
 mod source;
+mod spreadsheet;
 mod text;
 
 use std::sync::Arc;
@@ -44,7 +45,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 fn connect(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError> {
-    Ok(Arc::new(CsvAdapter { stock: StockFile::new(plan::Plan::check(settings)?, &context)? }))
+    let (plan, sheets) = (plan::Plan::check(settings)?, plan::Plan::check(&source::settings_of_sheets(settings))?);
+    Ok(Arc::new(CsvAdapter { stock: StockFile::new(plan, sheets, &context)? }))
 }
 
 struct CsvAdapter {

@@ -79,6 +79,8 @@ pub(crate) struct Layout {
     pub stop_at: Option<Regex>,
     pub comment: Option<String>,
     pub shop_width: usize,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
 }
 
 /// Where one column is.
@@ -184,6 +186,7 @@ impl Plan {
             stop_at: file.stop_at.as_deref().and_then(|text| check.regex("file.stop_at", text)),
             comment: file.comment.filter(|comment| !comment.is_empty()),
             shop_width: check.shop_width(file.shop_width),
+            sheet: file.sheet.filter(|sheet| !sheet.trim().is_empty()),
         };
         let columns = check.columns(read.columns, layout.format);
         let filters = FilterPlan {

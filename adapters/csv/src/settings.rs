@@ -96,6 +96,8 @@ pub(crate) struct FileTable {
     pub settle_seconds: Option<u32>,
     /// A file is read once a file with this ending stands beside it (`.ok`), instead of `settle_seconds`.
     pub marker: Option<String>,
+    /// Workbooks: the sheet to read, by its name. Default: the only visible one that holds anything.
+    pub sheet: Option<String>,
     /// `art-asc`: characters of the shop number (default 4).
     pub shop_width: Option<u32>,
 }

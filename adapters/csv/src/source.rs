@@ -17,7 +17,8 @@ use crate::identity;
 use crate::origin::{Found, History, Opened, Origin, changed_meanwhile, stale_warning, unpack};
 use crate::plan::{Pick, Plan};
 use crate::scan;
-use crate::settings::NamedMode;
+use crate::settings::{Format, NamedMode};
+use crate::spreadsheet;
 
 /// Pages read ahead of the consumer.
 const PAGES_AHEAD: usize = 3;
@@ -27,6 +28,8 @@ const MOST_SEEN: usize = 1_000_000;
 /// One connection's stock file.
 pub(crate) struct StockFile {
     pub plan: Arc<Plan>,
+    /// The same plan for the text that a sheet becomes.
+    sheets: Arc<Plan>,
     pub origin: Arc<Origin>,
 }
 
@@ -34,36 +37,59 @@ type Sent = Result<Page<StockLine>, AdapterError>;
 
 /// Where a pass stands.
 enum Walk {
-    Start(Arc<Plan>, Arc<Origin>, Option<Cursor>),
+    Start([Arc<Plan>; 2], Arc<Origin>, Option<Cursor>),
     Reading(mpsc::Receiver<Sent>),
     Done,
 }
 
 impl StockFile {
-    pub(crate) fn new(plan: Plan, context: &Context) -> Result<Self, SettingsError> {
+    pub(crate) fn new(plan: Plan, sheets: Plan, context: &Context) -> Result<Self, SettingsError> {
         let origin = Origin::new(&plan, context)?;
-        Ok(Self { plan: Arc::new(plan), origin: Arc::new(origin) })
+        Ok(Self { plan: Arc::new(plan), sheets: Arc::new(sheets), origin: Arc::new(origin) })
     }
+}
+
+/// The settings for the text that a sheet becomes: how a text file is cut and coded says nothing of a workbook.
+pub(crate) fn settings_of_sheets(settings: &serde_json::Value) -> serde_json::Value {
+    let mut settings = settings.clone();
+    if let Some(settings) = settings.as_object_mut() {
+        let file = settings.entry("file").or_insert_with(|| serde_json::json!({}));
+        if let Some(file) = file.as_object_mut() {
+            for (key, value) in [("delimiter", "tab"), ("quote", "none"), ("encoding", "utf-8")] {
+                // What is wrong with the settings is told of the ones that were written.
+                file.insert(key.to_owned(), value.into());
+            }
+        }
+    }
+    settings
+}
+
+/// How a file of this connection is to be read.
+#[derive(Clone, Copy)]
+struct Plans<'p> {
+    text: &'p Plan,
+    sheets: &'p Plan,
 }
 
 impl Source<StockLine> for StockFile {
     fn pull(&self, ask: Pull) -> PageStream<'_, StockLine> {
-        let start = Walk::Start(Arc::clone(&self.plan), Arc::clone(&self.origin), ask.from);
+        let plans = [Arc::clone(&self.plan), Arc::clone(&self.sheets)];
+        let start = Walk::Start(plans, Arc::clone(&self.origin), ask.from);
         Box::pin(stream::unfold(start, |walk| async move {
             let mut pages = match walk {
                 Walk::Done => return None,
                 Walk::Reading(pages) => pages,
-                Walk::Start(plan, origin, from) => match origin.fetch(&plan.pick, from.as_ref()).await {
+                Walk::Start(plans, origin, from) => match origin.fetch(&plans[0].pick, from.as_ref()).await {
                     Err(error) => return Some((Err(error), Walk::Done)),
                     Ok(Found::NothingNew(cursor, warnings)) => {
-                        let page = no_rows(&plan.pick, Completeness::Delta, cursor, warnings);
+                        let page = no_rows(&plans[0].pick, Completeness::Delta, cursor, warnings);
                         return Some((Ok(page), Walk::Done));
                     }
                     Ok(Found::Same(cursor)) => {
-                        let page = no_rows(&plan.pick, Completeness::Unchanged, cursor, Vec::new());
+                        let page = no_rows(&plans[0].pick, Completeness::Unchanged, cursor, Vec::new());
                         return Some((Ok(page), Walk::Done));
                     }
-                    Ok(Found::File(opened)) => read_aside(plan, *opened, from),
+                    Ok(Found::File(opened)) => read_aside(plans, *opened, from),
                 },
             };
             match pages.recv().await {
@@ -80,11 +106,12 @@ impl Source<StockLine> for StockFile {
 }
 
 /// Starts the reading thread. It ends by itself once nobody takes its pages.
-fn read_aside(plan: Arc<Plan>, opened: Opened, from: Option<Cursor>) -> mpsc::Receiver<Sent> {
+fn read_aside(plans: [Arc<Plan>; 2], opened: Opened, from: Option<Cursor>) -> mpsc::Receiver<Sent> {
     let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut send = |page| sender.blocking_send(Ok(page)).is_ok();
-        if let Err(error) = read_files(&plan, opened, from, &mut send) {
+        let plans = Plans { text: &plans[0], sheets: &plans[1] };
+        if let Err(error) = read_files(plans, opened, from, &mut send) {
             // Nobody listening is the one reason why this cannot be said.
             let _unheard = sender.blocking_send(Err(error));
         }
@@ -95,7 +122,7 @@ fn read_aside(plan: Arc<Plan>, opened: Opened, from: Option<Cursor>) -> mpsc::Re
 /// A full file that is byte for byte the one of the last pass needs no second reading: the shop's software writes the same
 /// export again and again between two days of trade.
 fn read_files(
-    plan: &Plan,
+    plans: Plans<'_>,
     opened: Opened,
     from: Option<Cursor>,
     send: &mut dyn FnMut(Page<StockLine>) -> bool,
@@ -121,7 +148,7 @@ fn read_files(
         }
     };
     let history = History::of(Some(&cursor));
-    about.warnings.extend(stale_warning(&plan.pick, &about.name, about.modified, &history, about.now));
+    about.warnings.extend(stale_warning(&plans.text.pick, &about.name, about.modified, &history, about.now));
     let fingerprint = identity::fingerprint(&content);
     about.cursor = Some(cursor.clone());
     if is_same && about.unchanged.as_ref().is_none_or(|unchanged| unchanged()) {
@@ -147,7 +174,7 @@ fn read_files(
             heard = send(page);
             heard
         };
-        read_one(plan, file, &about, &mut pass_on)?;
+        read_one(plans, file, &about, &mut pass_on)?;
         if !heard || seen.is_full() {
             break;
         }
@@ -173,24 +200,56 @@ fn read_files(
         }
         send(page)
     };
-    read_one(plan, file, &about, &mut pass_on)
+    read_one(plans, file, &about, &mut pass_on)
 }
 
 fn read_one(
-    plan: &Plan,
-    file: std::fs::File,
+    plans: Plans<'_>,
+    mut file: std::fs::File,
     about: &scan::About,
     send: &mut dyn FnMut(Page<StockLine>) -> bool,
 ) -> Result<(), AdapterError> {
-    let scanned = unpack::with_content(file, &about.operation, &mut |content| scan::scan(content, plan, about, send));
+    let scanned = match spreadsheet::kind(&mut file, &about.operation)? {
+        Some(kind) => read_sheet(plans.sheets, file, kind, about, send),
+        None => {
+            unpack::with_content(file, &about.operation, &mut |content| scan::scan(content, plans.text, about, send))
+        }
+    };
     match scanned {
         Err(error)
             if error.code == "FileIncomplete" && about.unchanged.as_ref().is_some_and(|unchanged| !unchanged()) =>
         {
-            Err(changed_meanwhile(&about.operation, plan.pick.settle))
+            Err(changed_meanwhile(&about.operation, plans.text.pick.settle))
         }
         other => other,
     }
+}
+
+fn read_sheet(
+    plan: &Plan,
+    file: std::fs::File,
+    kind: spreadsheet::Kind,
+    about: &scan::About,
+    send: &mut dyn FnMut(Page<StockLine>) -> bool,
+) -> Result<(), AdapterError> {
+    if matches!(plan.layout.format, Some(Format::Fixed | Format::ArtAsc)) {
+        let context = "it is a workbook, and file.format says that it is a text with fixed columns; correct file.format or the path";
+        return Err(AdapterError::new(Class::Data, "NotAStockFile", &about.operation, context));
+    }
+    let ask = spreadsheet::Ask {
+        sheet: plan.layout.sheet.as_deref(),
+        mark: plan.columns.price_mark,
+        operation: &about.operation,
+    };
+    let mut sheet = spreadsheet::as_text(file, kind, ask)?;
+    let mut warnings = sheet.warnings;
+    let mut pass_on = |mut page: Page<StockLine>| {
+        if let Some(end) = &mut page.end {
+            end.warnings.append(&mut warnings);
+        }
+        send(page)
+    };
+    scan::scan(&mut sheet.text, plan, about, &mut pass_on)
 }
 
 /// References that newer files of the same pass have named: what an older file says of them is old news.
