@@ -5,19 +5,17 @@
 //!
 //! Invariant: a good row of plain ASCII fields costs no allocation.
 
-use std::borrow::Cow;
-
 use passerelle_contract::{
     Cents, DataError, DataProblem, Ean, Legible, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
 };
 use passerelle_kit::money::{self, Count, NumberProblem, PriceUnit};
 use passerelle_kit::reference;
 
+use crate::cells::Cells;
 use crate::mapping::{At, Mapping, Width};
 use crate::plan::{FilterRule, Plan};
-use crate::reader::Records;
-use crate::settings::{BlankQuantity, EncodingName, Negative};
-use crate::text::{decode, shortened};
+use crate::settings::{BlankQuantity, Negative};
+use crate::text::shortened;
 
 /// Longest key and quoted value, in characters.
 const MAX_SHOWN: usize = 100;
@@ -27,35 +25,28 @@ const NEW: [&str; 7] = ["", "neuf", "neuve", "n", "new", "nouveau", "neufs"];
 /// What one row costs the rest of the pass.
 type Refusal = (DataProblem, String, String);
 
-/// Turns records into facts.
+/// Turns rows into facts.
 pub(crate) struct Facts<'p> {
     plan: &'p Plan,
     mapping: &'p Mapping,
-    encoding: EncodingName,
     unit: PriceUnit,
     /// Every row says that its reference is gone.
     deletes: bool,
 }
 
 impl<'p> Facts<'p> {
-    pub(crate) const fn new(
-        plan: &'p Plan,
-        mapping: &'p Mapping,
-        encoding: EncodingName,
-        is_art_asc: bool,
-        deletes: bool,
-    ) -> Self {
+    pub(crate) const fn new(plan: &'p Plan, mapping: &'p Mapping, is_art_asc: bool, deletes: bool) -> Self {
         let unit = if is_art_asc { PriceUnit::Cent } else { plan.columns.unit };
-        Self { plan, mapping, encoding, unit, deletes }
+        Self { plan, mapping, unit, deletes }
     }
 
-    /// The row of the record at hand.
-    pub(crate) fn row<R: std::io::Read>(&self, records: &Records<R>, notes: &mut Vec<Note>) -> Row<StockLine> {
-        let at = Position::Line(records.line());
-        match self.fact(records, at, notes) {
+    /// The fact of one row, or why it is none.
+    pub(crate) fn row<C: Cells>(&self, cells: &C, notes: &mut Vec<Note>) -> Row<StockLine> {
+        let at = Position::Line(cells.line());
+        match self.fact(cells, at, notes) {
             Ok(line) => Row::Good(line),
             Err((problem, message, message_fr)) => {
-                let key = self.text(records, self.mapping.ean).map(|key| shortened(key.trim(), MAX_SHOWN));
+                let key = cells.text(self.mapping.ean).map(|key| shortened(key.trim(), MAX_SHOWN));
                 let key = key.filter(|key| !key.is_empty());
                 Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: Legible::default() }))
             }
@@ -63,9 +54,9 @@ impl<'p> Facts<'p> {
     }
 
     /// Does the record have the columns it should have?
-    pub(crate) fn check_width<R: std::io::Read>(&self, records: &Records<R>) -> Result<(), Refusal> {
+    pub(crate) fn check_width<C: Cells>(&self, cells: &C) -> Result<(), Refusal> {
         let refuse = |message: String, message_fr: String| Err((unreadable("BadLine"), message, message_fr));
-        if records.is_unclosed() {
+        if cells.is_unclosed() {
             return refuse(
                 "a quote opens in this line and never closes".into(),
                 "Un guillemet s'ouvre dans cette ligne et ne se ferme jamais.".into(),
@@ -73,9 +64,9 @@ impl<'p> Facts<'p> {
         }
         match self.mapping.width {
             Width::Fields { least, most } => {
-                let count = records.field_count();
+                let count = cells.count();
                 let extra_is_blank =
-                    || (most..count).all(|at| records.field(at).is_none_or(|(f, _)| f.trim_ascii().is_empty()));
+                    || (most..count).all(|at| cells.text(At::Index(at)).is_none_or(|text| text.trim().is_empty()));
                 if count >= least && (count <= most || extra_is_blank()) {
                     return Ok(());
                 }
@@ -85,7 +76,7 @@ impl<'p> Facts<'p> {
                 )
             }
             Width::Exact(width) => {
-                let length = records.raw().len();
+                let length = cells.raw().len();
                 if length == width {
                     return Ok(());
                 }
@@ -95,8 +86,7 @@ impl<'p> Facts<'p> {
                 )
             }
             Width::AtLeast(width) => {
-                let raw = records.raw();
-                if raw.len() >= width && (raw.is_ascii() || decode(raw, self.encoding).chars().count() >= width) {
+                if cells.length() >= width {
                     return Ok(());
                 }
                 refuse(
@@ -107,17 +97,12 @@ impl<'p> Facts<'p> {
         }
     }
 
-    fn fact<R: std::io::Read>(
-        &self,
-        records: &Records<R>,
-        at: Position,
-        notes: &mut Vec<Note>,
-    ) -> Result<StockLine, Refusal> {
-        self.check_width(records)?;
-        self.check_filters(records)?;
-        let ean = self.ean(records)?;
-        let price = self.price(records)?;
-        let count = if self.deletes { Count { copies: 0, clamped: false } } else { self.quantity(records)? };
+    fn fact<C: Cells>(&self, cells: &C, at: Position, notes: &mut Vec<Note>) -> Result<StockLine, Refusal> {
+        self.check_width(cells)?;
+        self.check_filters(cells)?;
+        let ean = self.ean(cells)?;
+        let price = self.price(cells)?;
+        let count = if self.deletes { Count { copies: 0, clamped: false } } else { self.quantity(cells)? };
         if price.rounded {
             notes.push(Note { at, ean: None, kind: NoteKind::RoundedPrice });
         }
@@ -127,14 +112,14 @@ impl<'p> Facts<'p> {
         Ok(StockLine { ean, price: Some(price.cents), quantity: Quantity::Exactly(count.copies), at })
     }
 
-    fn ean<R: std::io::Read>(&self, records: &Records<R>) -> Result<Ean, Refusal> {
+    fn ean<C: Cells>(&self, cells: &C) -> Result<Ean, Refusal> {
         if let (At::Index(index), true) = (self.mapping.ean, self.plan.filters.prefixes.is_empty())
-            && let Some((digits, _)) = records.field(index)
+            && let Some(digits) = cells.plain(At::Index(index))
             && let Ok(ean) = Ean::from_digits(digits)
         {
             return Ok(ean);
         }
-        let text = self.text(records, self.mapping.ean).unwrap_or_default();
+        let text = cells.text(self.mapping.ean).unwrap_or_default();
         let ean = reference::normalise(&text).map_err(|problem| {
             let message = format!("{problem}: {:?}", shortened(&text, MAX_SHOWN));
             (problem.problem(), message, problem.message_fr())
@@ -153,14 +138,14 @@ impl<'p> Facts<'p> {
         Ok(ean)
     }
 
-    fn price<R: std::io::Read>(&self, records: &Records<R>) -> Result<money::Price, Refusal> {
-        let plain = self.mapping.price.and_then(|at| plain_field(records, at));
+    fn price<C: Cells>(&self, cells: &C) -> Result<money::Price, Refusal> {
+        let plain = self.mapping.price.and_then(|at| cells.plain(at));
         if let Some(cents) =
             plain.and_then(|digits| money::plain_price(digits, self.unit, self.plan.columns.price_mark))
         {
             return Ok(money::Price { cents: Cents(cents), rounded: false });
         }
-        let text = self.mapping.price.and_then(|at| self.text(records, at)).unwrap_or_default();
+        let text = self.mapping.price.and_then(|at| cells.text(at)).unwrap_or_default();
         match money::price(&text, self.unit, self.plan.columns.price_mark) {
             Ok(price) => Ok(price),
             // What is gone needs no price.
@@ -173,18 +158,18 @@ impl<'p> Facts<'p> {
         }
     }
 
-    fn quantity<R: std::io::Read>(&self, records: &Records<R>) -> Result<Count, Refusal> {
+    fn quantity<C: Cells>(&self, cells: &C) -> Result<Count, Refusal> {
         let mut total = Count { copies: 0, clamped: false };
         for at in &self.mapping.quantity {
-            let one = self.one_quantity(records, *at)?;
+            let one = self.one_quantity(cells, *at)?;
             total.copies = total.copies.saturating_add(one.copies);
             total.clamped |= one.clamped;
         }
         if let Some(at) = self.mapping.minus {
             // A blank reserved quantity means that nothing is reserved.
-            let taken = match self.text(records, at) {
+            let taken = match cells.text(at) {
                 Some(text) if text.trim().is_empty() => 0,
-                _ => self.one_quantity(records, at)?.copies,
+                _ => self.one_quantity(cells, at)?.copies,
             };
             total.clamped |= taken > total.copies;
             total.copies = total.copies.saturating_sub(taken);
@@ -199,12 +184,12 @@ impl<'p> Facts<'p> {
         Ok(total)
     }
 
-    fn one_quantity<R: std::io::Read>(&self, records: &Records<R>, at: At) -> Result<Count, Refusal> {
+    fn one_quantity<C: Cells>(&self, cells: &C, at: At) -> Result<Count, Refusal> {
         let exactly = |copies| Ok(Count { copies, clamped: false });
-        if let Some(copies) = plain_field(records, at).and_then(money::plain_integer) {
+        if let Some(copies) = cells.plain(at).and_then(money::plain_integer) {
             return exactly(copies);
         }
-        let text = self.text(records, at).unwrap_or_default();
+        let text = cells.text(at).unwrap_or_default();
         match money::quantity(&text, self.plan.columns.quantity_mark) {
             Ok(count) => Ok(count),
             Err(problem) => {
@@ -224,10 +209,10 @@ impl<'p> Facts<'p> {
         }
     }
 
-    fn check_filters<R: std::io::Read>(&self, records: &Records<R>) -> Result<(), Refusal> {
+    fn check_filters<C: Cells>(&self, cells: &C) -> Result<(), Refusal> {
         let (mapping, filters) = (self.mapping, &self.plan.filters);
         if let (Some(wanted), Some(at)) = (&filters.shop, mapping.shop) {
-            let shop = self.text(records, at).unwrap_or_default();
+            let shop = cells.text(at).unwrap_or_default();
             if shop.trim() != wanted {
                 return Err(filtered(
                     "FilteredOut",
@@ -243,42 +228,16 @@ impl<'p> Facts<'p> {
             for (rule, at) in rules.iter().zip(places) {
                 let is_condition = Some(*at) == mapping.condition;
                 condition_is_filtered |= is_condition && wanted;
-                let value = self.text(records, *at).unwrap_or_default();
+                let value = cells.text(*at).unwrap_or_default();
                 if holds(rule, &value) != wanted {
                     return Err(left_out(rule, &value, wanted, is_condition));
                 }
             }
         }
         match mapping.condition {
-            Some(at) if !condition_is_filtered => check_condition(&self.text(records, at).unwrap_or_default()),
+            Some(at) if !condition_is_filtered => check_condition(&cells.text(at).unwrap_or_default()),
             _ => Ok(()),
         }
-    }
-
-    /// A value as text, borrowed from the buffer whenever it is ASCII.
-    fn text<'r, R: std::io::Read>(&self, records: &'r Records<R>, at: At) -> Option<Cow<'r, str>> {
-        match at {
-            At::Index(index) => {
-                let (bytes, doubled) = records.field(index)?;
-                let text = decode(bytes, self.encoding);
-                Some(if doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { text })
-            }
-            At::Span { pos, len } => {
-                let raw = records.raw();
-                if raw.is_ascii() {
-                    return raw.get(pos..(pos + len).min(raw.len())).map(|bytes| decode(bytes, self.encoding));
-                }
-                Some(Cow::Owned(decode(raw, self.encoding).chars().skip(pos).take(len).collect()))
-            }
-        }
-    }
-}
-
-/// A delimited field's bytes, to be read as they are when they are plain digits; anything else goes through its text.
-fn plain_field<R: std::io::Read>(records: &Records<R>, at: At) -> Option<&[u8]> {
-    match at {
-        At::Index(index) => records.field(index).map(|(bytes, _)| bytes),
-        At::Span { .. } => None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Stock files of bookshops: delimited, fixed-width, from disk, HTTP or SFTP.
 //!
 //! A pass is one walk: `origin` finds and opens the file → `dialect` looks at its start and decides how to read it →
-//! `reader` cuts it into records → `mapping` says where each value stands → `facts` turns each record into a fact or
+//! `reader` cuts it into records → `mapping` says where each value stands → `facts` turns the cells of each row into a fact or
 //! into a reason → `scan` sends them in pages. `plan` is what all of them read: the checked settings.
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
 
+mod cells;
 mod check;
 mod dialect;
 mod facts;

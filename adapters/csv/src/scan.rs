@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use passerelle_contract::{AdapterError, Class, Completeness, Cursor, End, Note, Page, Row, StockLine};
 
+use crate::cells::Record;
 use crate::dialect::{self, Dialect, SAMPLE_BYTES, Sample};
 use crate::facts::{self, Facts};
 use crate::origin::unpack::TooBig;
@@ -99,7 +100,7 @@ fn read_rows<R: Read>(
     dialect: &Dialect,
     send: &mut dyn FnMut(Page<StockLine>) -> bool,
 ) -> io::Result<Option<Rest>> {
-    let facts = Facts::new(plan, &dialect.mapping, encoding, dialect.is_art_asc, about.mode == NamedMode::Delete);
+    let facts = Facts::new(plan, &dialect.mapping, dialect.is_art_asc, about.mode == NamedMode::Delete);
     let mut rows = Vec::with_capacity(PAGE_ROWS);
     let mut notes = Vec::new();
     let mut trust = Trust::Whole;
@@ -114,7 +115,7 @@ fn read_rows<R: Read>(
                 if plan.layout.stop_at.as_ref().is_some_and(|stop| stop.is_match(&decode(records.raw(), encoding))) {
                     break;
                 }
-                let row = facts.row(records, &mut notes);
+                let row = facts.row(&Record { records, encoding }, &mut notes);
                 if let Row::Poison(error) = &row
                     && error.problem.code == "BadLine"
                 {
