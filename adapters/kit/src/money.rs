@@ -58,6 +58,29 @@ pub struct Count {
     pub clamped: bool,
 }
 
+/// Prices below this are placeholders unless a shop's settings say otherwise: no new book costs less.
+pub const USUAL_FLOOR: Cents = Cents(50);
+
+/// The price that goes with a stated quantity: both are statements of their own.
+///
+/// What is sold out is heard whatever stands in its price. With copies left, a price that is missing, zero or below `floor` is a
+/// problem; the quantity was said all the same.
+///
+/// # Errors
+/// [`NumberProblem`] of the price, with copies left.
+pub fn price_beside_copies(
+    price: Result<Price, NumberProblem>,
+    copies: u32,
+    floor: Cents,
+) -> Result<Option<Price>, NumberProblem> {
+    let price = price.and_then(|price| match price.cents {
+        Cents(0) => Err(NumberProblem::Zero),
+        cents if cents < floor => Err(NumberProblem::BelowFloor),
+        _ => Ok(price),
+    });
+    if copies == 0 { Ok(price.ok()) } else { price.map(Some) }
+}
+
 /// Why a text is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberProblem {
@@ -633,6 +656,22 @@ mod tests {
         ] {
             assert_eq!(copies(written), expected, "{written}");
         }
+    }
+
+    #[test]
+    fn a_quantity_of_zero_is_heard_and_a_placeholder_is_no_price() {
+        let beside = |text: &str, copies| {
+            let price = price(text, PriceUnit::Euro, DecimalMark::Auto);
+            price_beside_copies(price, copies, USUAL_FLOOR).map(|price| price.map(|price| price.cents.0))
+        };
+        for text in ["", "NC", "-5", "0", "0,01", "abc"] {
+            assert_eq!(beside(text, 0), Ok(None), "{text}");
+            assert!(beside(text, 1).is_err(), "{text}");
+        }
+        assert_eq!(beside("0", 1), Err(NumberProblem::Zero));
+        assert_eq!(beside("0,49", 1), Err(NumberProblem::BelowFloor));
+        assert_eq!(beside("0,50", 1), Ok(Some(50)));
+        assert_eq!(beside("7,90", 0), Ok(Some(790)));
     }
 
     #[test]
