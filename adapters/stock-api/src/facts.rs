@@ -28,6 +28,8 @@ pub(crate) struct Rows {
     pub(crate) notes: Vec<Note>,
     /// Entries whose `validUntil` was no instant; it was left out of account.
     pub(crate) unread_validity: u32,
+    /// Entries whose price is said to be in cents and has a fraction: most likely it is in euros.
+    pub(crate) cent_fractions: usize,
 }
 
 impl Rows {
@@ -67,6 +69,7 @@ impl Rows {
             }
         };
         let (price, written) = read_price(&entry.price, reading.unit);
+        self.cent_fractions += usize::from(price == Err(NumberProblem::CentFraction));
         let price = money::price_beside_copies(price, copies, reading.min_price)
             .map_err(|problem| Wrong::price(problem, &written).about(ean, Some(copies)))?;
         if price.is_some_and(|price| price.rounded) {
