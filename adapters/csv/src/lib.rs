@@ -1,7 +1,7 @@
 //! Stock files of bookshops: delimited, fixed-width, from disk, HTTP or SFTP.
 //!
 //! A pass is one walk: `origin` finds and opens the file → `dialect` looks at its start and decides how to read it →
-//! `reader` cuts it into records → `mapping` says where each value stands → `facts` turns the cells of each row into a fact or
+//! `reader` cuts it into records, and `strays` takes back what a stray quote swallowed → `mapping` says where each value stands → `facts` turns the cells of each row into a fact or
 //! into a reason → `scan` sends them in pages. `plan` is what all of them read: the checked settings.
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
@@ -20,6 +20,8 @@ mod reader;
 mod scan;
 mod settings;
 mod source;
+mod strays;
+mod survey;
 mod text;
 
 use std::sync::Arc;
