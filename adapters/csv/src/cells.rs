@@ -94,6 +94,6 @@ impl<R: std::io::Read> Cells for Record<'_, R> {
     }
 
     fn is_doubtful(&self) -> bool {
-        self.records.is_plain() || !self.records.is_regular() && !self.records.spans_lines()
+        self.records.is_plain() || self.records.has_lone_quotes()
     }
 }

@@ -450,9 +450,7 @@ impl Sample<'_> {
             if step == Step::TooLong || !self.whole && !records.is_terminated() {
                 continue;
             }
-            if let Some(delimiter) = dialect.syntax.delimiter {
-                strays::settle(&mut records, &dialect.mapping, delimiter);
-            }
+            strays::settle(&mut records, &dialect.mapping, dialect.syntax);
             survey.see(&Record { records: &records, encoding: self.encoding }, &dialect.mapping);
         }
         survey

@@ -100,7 +100,8 @@ impl<'p> Facts<'p> {
             }
             legible.begins_with = written.as_deref().and_then(reference::rounded_beginning);
         }
-        legible.cells = Some(self.shown(cells, problem.code == "BadLine")).filter(|shown| !shown.is_empty());
+        legible.cells = Some(self.shown(cells, matches!(problem.code, "BadLine" | "SecondHeader")))
+            .filter(|shown| !shown.is_empty());
         Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible }))
     }
 
@@ -210,10 +211,16 @@ impl<'p> Facts<'p> {
                 } else {
                     count <= most && all_blank(usual)
                 };
+                if !fits && count == usual {
+                    return refuse(
+                        "something stands in a column that has no name: the row may be shifted".into(),
+                        "Une valeur se trouve dans une colonne sans nom : la ligne est peut-être décalée.".into(),
+                    );
+                }
                 if !fits {
                     return refuse(
-                        format!("{count} columns where {usual} are expected, or something in a column without a name"),
-                        format!("La ligne a {count} colonnes au lieu de {usual}, ou une valeur hors des colonnes."),
+                        format!("{count} columns where {usual} are expected"),
+                        format!("La ligne a {count} colonnes au lieu de {usual}."),
                     );
                 }
                 match self.mapping.comma {
@@ -252,16 +259,35 @@ impl<'p> Facts<'p> {
         self.unit == PriceUnit::Euro && looks_cut(cells, self.mapping)
     }
 
-    /// Does a row that has only the cells it needs end at its last value? What a line break cut off would stand on the next line.
+    /// Does this row end at a price or a quantity? What a line break cut off would stand on the next line.
     pub(crate) fn ends_at_a_value<C: Cells>(&self, cells: &C) -> bool {
-        matches!(self.mapping.width, Width::Fields { needed, .. } if cells.count() <= needed)
+        cells.count().checked_sub(1).is_some_and(|last| self.is_amount(At::Index(last)))
     }
 
-    /// Could this torn row be the rest of a number?
+    /// Does a row begin with a price or a quantity? Then the line before may have its first digits.
+    pub(crate) fn begins_at_a_value(&self) -> bool {
+        self.is_amount(At::Index(0))
+    }
+
+    fn is_amount(&self, at: At) -> bool {
+        let mapping = self.mapping;
+        mapping.price == Some(at) || mapping.minus == Some(at) || mapping.quantity.contains(&at)
+    }
+
+    /// Could this line, which is no row, begin with the rest of a number?
     pub(crate) fn goes_on_a_number<C: Cells>(&self, cells: &C) -> bool {
         let raw = cells.raw().trim_ascii_start();
-        let short = matches!(self.mapping.width, Width::Fields { needed, .. } if cells.count() < needed);
-        short && raw.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'.'))
+        let is_narrow = matches!(self.mapping.width, Width::Fields { usual, .. } if cells.count() < usual);
+        is_narrow && raw.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'.'))
+    }
+
+    /// Could this line, which is no row, end with the beginning of a number? A whole reference begins none.
+    pub(crate) fn ends_in_a_number<C: Cells>(&self, cells: &C) -> bool {
+        let raw = cells.raw().trim_ascii_end();
+        let last = cells.count().checked_sub(1).and_then(|last| cells.text(At::Index(last))).unwrap_or_default();
+        matches!(self.mapping.width, Width::Fields { usual, .. } if cells.count() < usual)
+            && raw.last().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'.'))
+            && reference::normalise(&last).is_err()
     }
 
     fn fact<C: Cells>(&self, cells: &C, at: Position, notes: &mut Vec<Note>) -> Result<StockLine, Refusal> {
@@ -499,6 +525,8 @@ pub(crate) enum Aside {
     BehindEnd,
     /// The next line begins with what may be the rest of its last number.
     GoesOn,
+    /// The line before ends with what may be the beginning of its first number.
+    BeganBefore,
 }
 
 impl Aside {
@@ -521,6 +549,11 @@ impl Aside {
                 "BadLine",
                 "the next line begins with a number, which may be the rest of this row".into(),
                 "La ligne suivante commence par un nombre : c'est peut-être la suite de celle-ci.".into(),
+            ),
+            Self::BeganBefore => (
+                "BadLine",
+                "the line before is no row and ends with a number, which may be the beginning of this row".into(),
+                "La ligne précédente finit par un nombre : c'est peut-être le début de celle-ci.".into(),
             ),
         }
     }

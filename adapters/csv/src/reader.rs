@@ -108,8 +108,10 @@ struct Field {
     end: usize,
     /// Quotes inside it are written twice, or behind a backslash.
     escaped: bool,
-    /// A lone quote stands inside it, or line ends do.
-    odd: bool,
+    /// A lone quote stands inside it.
+    lone: bool,
+    /// Line ends stand inside it.
+    breaks: bool,
 }
 
 /// Where the cutting of a record stopped.
@@ -283,7 +285,12 @@ impl<R: Read> Records<R> {
 
     /// Is every quote of the record where a writer puts it, on one line? Nearly every record is so.
     pub(crate) fn is_regular(&self) -> bool {
-        self.first_line_end.is_none() && !self.fields.iter().any(|field| field.odd)
+        self.first_line_end.is_none() && !self.has_lone_quotes()
+    }
+
+    /// Does a quote stand inside a quoted field as no writer puts it there?
+    pub(crate) fn has_lone_quotes(&self) -> bool {
+        self.fields.iter().any(|field| field.lone)
     }
 
     /// Does the record stand on several lines?
@@ -296,10 +303,10 @@ impl<R: Read> Records<R> {
         self.next_line - self.line - 1
     }
 
-    /// The fields with lone quotes or line ends in them.
-    pub(crate) fn odd_fields(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let odd = self.fields.iter().enumerate().filter(|(_, field)| field.odd);
-        odd.map(|(index, field)| (index, &self.buffer[field.start..field.end]))
+    /// The fields that stand on several lines.
+    pub(crate) fn broken_fields(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let broken = self.fields.iter().enumerate().filter(|(_, field)| field.breaks);
+        broken.map(|(index, field)| (index, &self.buffer[field.start..field.end]))
     }
 
     /// Cuts the first physical line of the record again, without regard to quotes, and gives its other lines back.
@@ -495,7 +502,7 @@ fn cut_fields(bytes: &[u8], base: usize, cutters: Cutters, finished: bool, field
             };
             let before = lines;
             count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
-            fields.push(Field { start: base + at + 1, end: base + end, escaped, odd: lone || lines > before });
+            fields.push(Field { start: base + at + 1, end: base + end, escaped, lone, breaks: lines > before });
             end + 1
         } else {
             let end = match memchr3(delimiter, b'\n', b'\r', &bytes[at..]) {
@@ -503,7 +510,7 @@ fn cut_fields(bytes: &[u8], base: usize, cutters: Cutters, finished: bool, field
                 None if finished => bytes.len(),
                 None => return Cut::More,
             };
-            fields.push(Field { start: base + at, end: base + end, escaped: false, odd: false });
+            fields.push(Field { start: base + at, end: base + end, escaped: false, lone: false, breaks: false });
             end
         };
         if bytes.get(end) == Some(&delimiter) {

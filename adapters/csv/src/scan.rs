@@ -173,6 +173,8 @@ struct Walk {
     error_line: Option<u64>,
     /// The last row ends at its last value, so that the next line may go on with it.
     may_go_on: bool,
+    /// The last line is torn and ends with a number.
+    may_have_begun: bool,
     open_quote: Option<u64>,
     cut_line: Option<u64>,
     first_behind_end: Option<u64>,
@@ -195,8 +197,8 @@ fn skip_to_data<R: Read>(records: &mut Records<R>, dialect: &Dialect) -> io::Res
 /// Goes to the next record of the data and settles its quotes.
 fn next_row<R: Read>(records: &mut Records<R>, dialect: &Dialect) -> io::Result<Step> {
     let step = records.next()?;
-    if let (Step::Record, Some(delimiter)) = (step, dialect.syntax.delimiter) {
-        strays::settle(records, &dialect.mapping, delimiter);
+    if step == Step::Record {
+        strays::settle(records, &dialect.mapping, dialect.syntax);
     }
     Ok(step)
 }
@@ -244,6 +246,8 @@ fn one_record<R: Read>(
     let aside = if records.is_behind_end() {
         walk.first_behind_end.get_or_insert(records.line());
         Some(Aside::BehindEnd)
+    } else if std::mem::take(&mut walk.may_have_begun) && facts.begins_at_a_value() {
+        Some(Aside::BeganBefore)
     } else {
         walk.other_header.map(Aside::SecondHeader)
     };
@@ -276,10 +280,11 @@ fn one_record<R: Read>(
         (Outcome::NoProduct, _) => None,
     };
     let is_torn = facts.is_torn(&cells);
-    if is_torn && walk.may_go_on && facts.goes_on_a_number(&cells) && reference::eans_in(records.raw()).is_empty() {
+    if walk.may_go_on && facts.goes_on_a_number(&cells) && reference::eans_in(records.raw()).is_empty() {
         pending.doubt_last(facts);
     }
     walk.may_go_on = false;
+    walk.may_have_begun = facts.ends_in_a_number(&cells);
     let stops = || plan.layout.stop_at.as_ref().is_some_and(|stop| stop.is_match(&decode(records.raw(), encoding)));
     let names_book = matches!(&row, Some(Row::Poison(error)) if !error.legible.eans.is_empty());
     if pending.footer.is_none() && !names_book && stops() {
@@ -403,6 +408,10 @@ fn to_utf8<'s>(source: &'s mut dyn Read, wanted: EncodingName) -> io::Result<(Bo
         // Files joined from several sources: each field says for itself whether it is UTF-8.
         (EncodingName::Auto, Some(EncodingName::Utf8)) => EncodingName::Auto,
         (EncodingName::Auto, Some(found)) => found,
+        (
+            EncodingName::Utf16Le | EncodingName::Utf16Be,
+            Some(found @ (EncodingName::Utf16Le | EncodingName::Utf16Be)),
+        ) => found,
         (wanted, _) => wanted,
     };
     let utf16 = match encoding {
@@ -484,3 +493,6 @@ pub(crate) fn read_error(error: io::Error, operation: &str) -> AdapterError {
     }
     .caused_by(error)
 }
+
+#[cfg(test)]
+mod faults;

@@ -69,7 +69,7 @@ struct Column {
 pub(crate) struct Survey {
     /// Such rows.
     pub rows: usize,
-    /// Those of the usual width whose quotes are where a writer puts them.
+    /// Those of the usual width, with a quantity, whose quotes are where a writer puts them.
     pub regular: usize,
     /// Those with a lone quote somewhere.
     pub odd_quotes: usize,
@@ -99,12 +99,14 @@ impl Survey {
         if let Some(price) = mapping.price.and_then(|at| cells.text(at)) {
             self.prices.see(&price);
         }
+        let mut has_copies = false;
         for copies in mapping.quantity.iter().filter_map(|at| cells.text(*at)) {
             self.copies.see(&copies);
+            has_copies |= copies.contains(|c: char| c.is_ascii_digit());
         }
         let Width::Fields { usual, .. } = mapping.width else { return };
         self.odd_quotes += usize::from(cells.is_doubtful());
-        self.regular += usize::from(count == usual && !cells.is_doubtful() && !cells.is_unclosed());
+        self.regular += usize::from(count == usual && has_copies && !cells.is_doubtful() && !cells.is_unclosed());
         let is_cut = looks_cut(cells, mapping);
         self.cut_prices += usize::from(is_cut);
         self.shifted += usize::from(is_cut && count > usual);
