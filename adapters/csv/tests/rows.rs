@@ -163,10 +163,11 @@ async fn a_row_that_cannot_be_read_names_the_references_that_stand_in_it() {
         read(&format!("{HEADER};Résumé\n{};x;10,00;2;\"{}\"\n{}", ean(1), "x".repeat(70_000), books(2..3))).await;
     assert_eq!((long.lines[0].as_str(), eans(&long)), ("2 BadLine", vec![ean(1)]));
     assert_eq!(long.lines[1], good(3, 2, 1000, 2));
-    let rounded = read(&format!("{HEADER}\n9,78299E+12;x;10,00;2\n9782990000000;y;1,00;1\n")).await;
+    let rounded = read(&format!("{HEADER}\n9,78299E+12;x;10,00;2\n9782998000000;y;1,00;1\n")).await;
     assert_eq!(rounded.lines, ["2 LossyReference", "3 BadCheckDigit", "end Snapshot"]);
     assert!(rounded.errors[0].message.contains("scientific notation"));
-    assert!(rounded.errors.iter().all(|error| error.legible.begins_with.as_deref() == Some("9782")));
+    let begins: Vec<_> = rounded.errors.iter().map(|error| error.legible.begins_with.as_deref()).collect();
+    assert_eq!(begins, [Some("97829"), Some("978299")]);
     let used =
         read_as(&format!("{HEADER};Etat\n{};x;4,00;1;Bon\n", ean(1)), json!({ "columns": { "condition": "Etat" } }))
             .await;
@@ -401,7 +402,10 @@ async fn a_header_that_is_a_book_is_no_header() {
 async fn a_number_that_a_line_break_cut_is_not_half_a_number() {
     let cut = format!("{HEADER}\n{}{};x;10,00;1\n5\n{}", books(1..3), ean(3), books(4..6));
     let found = read(&cut).await;
-    assert_eq!(found.lines[2..4], ["4 BadLine".into(), good(6, 4, 1000, 2)], "{:?}", found.lines);
+    assert_eq!(found.lines[2..5], ["4 BadLine".into(), "5 BadLine".into(), good(6, 4, 1000, 2)], "{:?}", found.lines);
+    // Twelve digits of a reference can be another one's.
+    let cut = "PV TTC;Stock;EAN13;Titre\n10,00;2;978207000003\n6;x\n";
+    assert_eq!(read(cut).await.lines, ["2 BadLength", "end Snapshot"]);
     let first = format!("PV TTC;EAN13;Stock\n10,00;{};2\n1\n2,90;{};2\n", ean(1), ean(2));
     let found = read(&first).await;
     assert_eq!(found.lines, [good(2, 1, 1000, 2), "4 BadLine".into(), "end Snapshot".into()]);
