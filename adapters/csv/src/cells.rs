@@ -33,6 +33,11 @@ pub(crate) trait Cells {
     fn is_unclosed(&self) -> bool {
         false
     }
+
+    /// Was the row cut against its own quotes? Then only its exact width makes it one.
+    fn is_doubtful(&self) -> bool {
+        false
+    }
 }
 
 /// A record of a text file.
@@ -61,9 +66,9 @@ impl<R: std::io::Read> Cells for Record<'_, R> {
     fn text(&self, at: At) -> Option<Cow<'_, str>> {
         match at {
             At::Index(index) => {
-                let (bytes, doubled) = self.records.field(index)?;
+                let (bytes, escaped) = self.records.field(index)?;
                 let text = decode(bytes, self.encoding);
-                Some(if doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { text })
+                Some(if escaped { Cow::Owned(text.replace("\"\"", "\"").replace("\\\"", "\"")) } else { text })
             }
             At::Span { pos, len } => {
                 let raw = self.records.raw();
@@ -85,6 +90,10 @@ impl<R: std::io::Read> Cells for Record<'_, R> {
     }
 
     fn is_unclosed(&self) -> bool {
-        self.records.is_unclosed()
+        self.records.unclosed().is_some()
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.records.is_plain() || self.records.has_lone_quotes()
     }
 }

@@ -1,8 +1,9 @@
-//! Stock files of bookshops: delimited, fixed-width, from disk, HTTP or SFTP.
+//! Stock files of bookshops: delimited, fixed-width, workbooks; from disk, HTTP or SFTP.
 //!
 //! A pass is one walk: `origin` finds and opens the file → `dialect` looks at its start and decides how to read it →
-//! `reader` cuts it into records → `mapping` says where each value stands → `facts` turns the cells of each row into a fact or
-//! into a reason → `scan` sends them in pages. `plan` is what all of them read: the checked settings.
+//! `reader` cuts it into records, and `strays` takes back what a stray quote swallowed → `mapping` says where each value stands →
+//! `facts` turns the cells of each row into a fact or into a reason → `scan` sends them in pages. A workbook becomes such a text first
+//! (`spreadsheet`). `plan` is what all of them read: the checked settings.
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
 
@@ -21,6 +22,8 @@ mod scan;
 mod settings;
 mod source;
 mod spreadsheet;
+mod strays;
+mod survey;
 mod text;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use passerelle_contract::{AdapterError, Class, Cursor, Evidence, Probe, ProbeKind, Pull, Row, Source as _};
 
 use crate::origin::{History, Memory, stale_warning};
+use crate::scan::{ABOUT_LINES, ABOUT_QUOTES};
 use crate::settings::Mode;
 use crate::source::StockFile;
 
@@ -81,10 +82,14 @@ async fn read_one(stock: &StockFile) -> Result<Evidence, AdapterError> {
         None => return Err(AdapterError::new(Class::Data, "Unreadable", "read one row", "the file gave nothing")),
     };
     let good = page.rows.iter().filter(|row| matches!(row, Row::Good(_))).count();
-    let saw = format!("{good} of the first {} rows could be read", page.rows.len());
+    let warnings = page.end.map(|end| end.warnings).unwrap_or_default();
+    // How a file is written is worth telling, and nobody's concern.
+    let is_told = |warning: &String| warning.starts_with(ABOUT_QUOTES) || warning.starts_with(ABOUT_LINES);
+    let (told, concerns): (Vec<String>, Vec<String>) = warnings.into_iter().partition(is_told);
+    let told: String = told.iter().map(|one| format!("; {one}")).collect();
+    let saw = format!("{good} of the first {} rows could be read{told}", page.rows.len());
     // Staleness is told by the first probe, which knows how often exports come.
-    let is_stale = |warning: &&String| warning.contains("(StaleFile;");
-    let warning = page.end.as_ref().and_then(|end| end.warnings.iter().find(|one| !is_stale(one)).cloned());
+    let warning = concerns.into_iter().find(|one| !one.contains("(StaleFile;"));
     let concern = match (page.rows.len(), good) {
         (0, _) => {
             Some(("the file holds no row".to_owned(), "have the shop's software export its stock again".to_owned()))
