@@ -12,6 +12,7 @@ use crate::plan::{Plan, Spot};
 use crate::reader::{Records, Step, Syntax};
 use crate::settings::{EncodingName, Format, Header};
 use crate::strays;
+use crate::suggest::{self, Table};
 use crate::survey::Survey;
 use crate::text::{decode, normalised_name, shortened};
 
@@ -36,13 +37,24 @@ pub(crate) struct Dialect {
     pub is_art_asc: bool,
     /// How the file writes quotes inside a text, where it is not as usual.
     pub quoting: Option<String>,
+    /// Other columns, where those that were found read none of the first rows.
+    pub advice: Option<String>,
 }
 
 /// One record of the sample.
+#[derive(Clone)]
 struct Sampled {
     line: u64,
     fields: Vec<String>,
 }
+
+impl Sampled {
+    fn row(&self) -> (u64, &[String]) {
+        (self.line, &self.fields)
+    }
+}
+
+const NO_HEADER: &str = "write columns.ean, columns.quantity and columns.price with { index = … }";
 
 /// The sample and how to read it.
 pub(crate) struct Sample<'a> {
@@ -171,8 +183,8 @@ pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Res
     }
     let delimiter = by_count(sample, plan, &candidates)?;
     let syntax = Syntax { delimiter: Some(delimiter), quote, backslash: false };
-    let mut mapping =
-        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let mut mapping = mapping::resolve(plan, None, needs_price)
+        .map_err(|problems| sample.header_mismatch(&problems, &[], NO_HEADER))?;
     let records = sample.read(syntax, plan, HEADER_WITHIN);
     let first = records.iter().find(|record| record.line > plan.layout.skip_lines + hint_lines);
     let has_header = match (&plan.layout.header, first) {
@@ -187,7 +199,16 @@ pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Res
     if let (true, Some(first)) = (has_header, first) {
         mapping.names = first.fields.iter().map(|name| normalised_name(name)).collect();
     }
-    let dialect = Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false, quoting: None };
+    let dialect = Dialect {
+        syntax,
+        skip,
+        has_header,
+        mapping,
+        stated_date: None,
+        is_art_asc: false,
+        quoting: None,
+        advice: None,
+    };
     surveyed(sample, plan, dialect).map(Some)
 }
 
@@ -241,6 +262,12 @@ fn surveyed(sample: &Sample<'_>, plan: &Plan, mut dialect: Dialect) -> Result<Di
             mapping.comma = Some(if survey.has_shifted_rows() { CommaCut::Seen } else { CommaCut::Unseen });
         }
     }
+    if dialect.has_header {
+        let (header, rows) = sample.rows(&dialect, plan);
+        let table = Table { header: &header, rows: rows.iter().map(Sampled::row).collect() };
+        dialect.advice = suggest::better(plan, &table, &dialect.mapping);
+    }
+    let mapping = &dialect.mapping;
     if let (Some(column), None) = (survey.condition(mapping), mapping.condition) {
         let name = sample.header_name(&dialect, column);
         if dialect.mapping.is_automatic {
@@ -255,15 +282,15 @@ fn surveyed(sample: &Sample<'_>, plan: &Plan, mut dialect: Dialect) -> Result<Di
 }
 
 fn fixed_dialect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Result<Dialect, AdapterError> {
-    let mapping =
-        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let mapping = mapping::resolve(plan, None, needs_price)
+        .map_err(|problems| sample.header_mismatch(&problems, &[], NO_HEADER))?;
     let (skip, has_header) = match &plan.layout.header {
         Some(Header::First) => (plan.layout.skip_lines, true),
         Some(Header::Line(line)) => (u64::from(*line) - 1, true),
         _ => (plan.layout.skip_lines, false),
     };
     let syntax = Syntax::LINES;
-    Ok(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false, quoting: None })
+    Ok(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false, quoting: None, advice: None })
 }
 
 /// Must the columns be found by name?
@@ -294,6 +321,7 @@ fn with_header(
     needs_price: bool,
 ) -> Result<Dialect, AdapterError> {
     let mut best: Option<(usize, Vec<String>, Vec<String>)> = None;
+    let mut behind: Vec<Sampled> = Vec::new();
     let mut fits = Vec::new();
     for delimiter in candidates {
         let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote, backslash: false };
@@ -309,6 +337,7 @@ fn with_header(
                     let score = record.fields.len() * 10 / (problems.len() + 1);
                     if best.as_ref().is_none_or(|(so_far, ..)| score > *so_far) {
                         best = Some((score, record.fields.clone(), problems));
+                        behind = records.iter().filter(|one| one.line > record.line).cloned().collect();
                     }
                 }
             }
@@ -323,6 +352,7 @@ fn with_header(
             stated_date: None,
             is_art_asc: false,
             quoting: None,
+            advice: None,
         }),
         (Some(_), false) => Err(AdapterError::new(
             Class::Data,
@@ -332,7 +362,8 @@ fn with_header(
         )),
         (None, _) => {
             let (_, found, problems) = best.unwrap_or_default();
-            Err(sample.header_mismatch(&problems, &found))
+            let table = Table { header: &found, rows: behind.iter().map(Sampled::row).collect() };
+            Err(sample.header_mismatch(&problems, &found, &suggest::advice(plan, &table)))
         }
     }
 }
@@ -503,14 +534,19 @@ impl Sample<'_> {
         found
     }
 
-    fn header_mismatch(&self, problems: &[String], found: &[String]) -> AdapterError {
+    /// The rows behind the header, as far as they are tried.
+    fn rows(&self, dialect: &Dialect, plan: &Plan) -> (Vec<String>, Vec<Sampled>) {
+        let mut records = self.read(dialect.syntax, plan, HEADER_WITHIN);
+        let behind = records.iter().position(|record| record.line > dialect.skip).unwrap_or(records.len());
+        let mut rows = records.split_off(behind);
+        let header = if rows.is_empty() { Vec::new() } else { rows.remove(0).fields };
+        (header, rows)
+    }
+
+    fn header_mismatch(&self, problems: &[String], found: &[String], advice: &str) -> AdapterError {
         let names: Vec<String> = found.iter().take(60).map(|name| shortened(name, 60)).collect();
         let shown = if names.is_empty() { "none".to_owned() } else { names.join(" | ") };
-        let context = format!(
-            "{}; header found: {shown}; if these are the right columns, paste this and correct it:\n{}",
-            problems.join("; "),
-            mapping::suggestion(&names)
-        );
+        let context = format!("{}; header found: {shown}; {advice}", problems.join("; "));
         AdapterError::new(Class::Data, "HeaderMismatch", self.operation, context)
     }
 }

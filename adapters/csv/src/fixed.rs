@@ -49,6 +49,7 @@ pub(crate) fn art_asc_dialect(plan: &Plan, lines: &[Vec<u8>]) -> Dialect {
         stated_date: if has_header { stated_date(&first[TITLE.len()..]) } else { None },
         is_art_asc: true,
         quoting: None,
+        advice: None,
     }
 }
 

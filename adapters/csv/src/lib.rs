@@ -23,6 +23,7 @@ mod settings;
 mod source;
 mod spreadsheet;
 mod strays;
+mod suggest;
 mod survey;
 mod text;
 

@@ -275,20 +275,9 @@ pub(crate) fn resolve(plan: &Plan, header: Option<&[String]>, needs_price: bool)
     }
 }
 
-/// The text to paste into the settings, with what the vocabulary suggests for this header.
-pub(crate) fn suggestion(header: &[String]) -> String {
-    let pick = |vocabulary: &[&str]| {
-        header
-            .iter()
-            .find(|name| vocabulary.contains(&normalised_name(name).as_str()))
-            .map_or_else(|| "\"…\"".to_owned(), |name| format!("{name:?}"))
-    };
-    format!(
-        "[connection.settings.columns]\nean = {}\nquantity = {}\nprice = {{ name = {}, unit = \"euro\" }}",
-        pick(EAN),
-        pick(QUANTITY),
-        pick(PRICE)
-    )
+/// Where a column stands under a header, or why it does not.
+pub(crate) fn place(header: &[String], spot: &Spot) -> Result<At, String> {
+    Finder { names: Some(header.iter().map(|name| normalised_name(name)).collect()) }.find(spot)
 }
 
 fn width(header: Option<&[String]>, places: impl Iterator<Item = Option<At>>) -> Width {

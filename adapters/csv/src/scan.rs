@@ -361,6 +361,7 @@ fn end(about: &About, dialect: Option<&Dialect>, findings: Findings) -> End {
         warnings
             .push(format!("{} says that it was made {days} days ago: is the shop's export still running?", about.name));
     }
+    warnings.extend(dialect.and_then(|dialect| dialect.advice.clone()));
     warnings.extend(dialect.and_then(|dialect| dialect.quoting.clone()).map(|how| format!("{ABOUT_QUOTES}{how}")));
     warnings.extend(findings.told);
     let completeness = match about.mode {

@@ -189,7 +189,9 @@ fn read_files(
     if !heard {
         return Ok(());
     }
+    let mut unread = Unread::default();
     let mut pass_on = |mut page: Page<StockLine>| {
+        unread.see(&page);
         seen.take(&mut page);
         if let Some(end) = &mut page.end {
             end.fingerprint.clone_from(&fingerprint);
@@ -197,6 +199,7 @@ fn read_files(
                 end.completeness = Completeness::Partial;
             }
             end.warnings.append(&mut seen.warnings);
+            end.warnings.extend(unread.told());
         }
         send(page)
     };
@@ -292,6 +295,53 @@ impl Seen {
 
     fn is_full(&self) -> bool {
         self.before.len() + self.now.len() > MOST_SEEN
+    }
+}
+
+/// Why nothing of a file could be read, with the first rows as examples.
+#[derive(Default)]
+struct Unread {
+    is_read: bool,
+    rows: u64,
+    skipped: u64,
+    examples: Vec<String>,
+}
+
+impl Unread {
+    /// Rows that are shown.
+    const SHOWN: usize = 3;
+
+    fn see(&mut self, page: &Page<StockLine>) {
+        if self.is_read {
+            return;
+        }
+        self.skipped += page.skipped;
+        for row in &page.rows {
+            match row {
+                Row::Good(_) => {
+                    self.is_read = true;
+                    return;
+                }
+                Row::Poison(error) => {
+                    self.rows += 1;
+                    if self.examples.len() < Self::SHOWN {
+                        self.examples.push(error.to_string());
+                    }
+                }
+            }
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        if self.is_read {
+            return None;
+        }
+        if self.rows == 0 {
+            return (self.skipped > 0).then(|| {
+                format!("none of the {} lines holds a reference where columns.ean says; nothing was read", self.skipped)
+            });
+        }
+        Some(format!("none of the {} rows could be kept; the first ones:\n{}", self.rows, self.examples.join("\n")))
     }
 }
 

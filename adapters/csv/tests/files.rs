@@ -94,6 +94,20 @@ async fn a_header_that_cannot_be_understood_is_shown_with_a_mapping_to_paste() {
     for part in ["Prix achat", "ean = \"EAN13\"", "quantity = \"Stock\"", "name = \"PV TTC\""] {
         assert!(error.context.contains(part), "{part} in {error}");
     }
+    let trade = "Code article;EAN13;Px Achat;Px Vente TTC;Qté dispo\nA1;9782999999107;9,00;18,90;3\nA2;9782999999114;4,00;7,90;0\n";
+    let error = refusal("stock.csv", trade.as_bytes(), json!({})).await;
+    for part in
+        ["ean = \"EAN13\"", "quantity = \"Qté dispo\"", "name = \"Px Vente TTC\"", "line 2: EAN13 \"9782999999107\""]
+    {
+        assert!(error.context.contains(part), "{part} in {error}");
+    }
+    // What was found and reads nothing is told with three rows and with what would work.
+    let codes = trade.to_owned() + "A3;9782999999121;4,00;7,90;0\n";
+    let wrong = json!({ "columns": { "ean": "Code article", "quantity": "Qté dispo", "price": "Px Vente TTC" } });
+    let pulled = pull_bytes("stock.csv", codes.as_bytes(), wrong).await.unwrap();
+    let told = pulled.warnings.join("\n");
+    assert!(told.contains("none of the 3 rows could be kept") && told.contains("line 4"), "{told}");
+    assert!(told.contains("ean = \"EAN13\"") && !told.contains("quantity ="), "{told}");
     let renamed = refusal("stock.csv", HEADER.as_bytes(), json!({ "columns": { "quantity": "Qté" } })).await;
     assert!(renamed.context.contains("no column is named Qté"), "{renamed}");
 }
