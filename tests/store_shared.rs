@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use passerelle::store::queue::{CallId, MOST_CALLS};
 use passerelle::store::servers::{FORGOTTEN_AFTER, ServerRow};
-use passerelle::store::{AvailabilityRow, ConnectionState, Lease, Owner, ProbeRecord, QuarantineRow, StoreError, Traffic, VenueQueue};
+use passerelle::store::{
+    AvailabilityRow, ConnectionState, Lease, Owner, ProbeRecord, QuarantineRow, StoreError, Traffic, VenueQueue,
+};
 use passerelle_contract::Ean;
 use support::{NOW, Place, connection, leased, on_both_engines};
 

@@ -120,4 +120,8 @@ impl Adapter for Allotment {
     fn probes(&self) -> Vec<Probe<'_>> {
         self.inner.probes()
     }
+
+    fn probes_after(&self, from: Option<passerelle_contract::Cursor>) -> Vec<Probe<'_>> {
+        self.inner.probes_after(from)
+    }
 }

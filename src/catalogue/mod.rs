@@ -106,6 +106,12 @@ impl PassError {
         if sentence.ends_with(&code) { sentence } else { format!("{sentence} {code}") }
     }
 
+    /// How long the vendor's side asked to be left alone, in whole seconds and at least one.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
+        let Self::Vendor(error) = self else { return None };
+        Some(u32::try_from(error.retry_after?.as_secs()).unwrap_or(u32::MAX).max(1))
+    }
+
     /// What kind of trouble it is.
     #[must_use]
     pub fn class(&self) -> Class {

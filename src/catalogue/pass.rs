@@ -9,7 +9,7 @@ mod stock;
 use std::sync::Arc;
 use std::time::Instant;
 
-use passerelle_contract::{Adapter, Completeness, End};
+use passerelle_contract::{Adapter, Class, Completeness, End};
 
 use super::guard::{self, Judged};
 use super::plan::Tally;
@@ -21,6 +21,8 @@ use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Lease, Millis, P
 
 /// Outcome of a pass whose plan waits.
 const HELD: &str = "held";
+/// Outcome of a pass that found its source not ready.
+const WAITING: &str = "waiting";
 /// A pass that failed for a passing reason is due again after this time, then twice that, and so on up to `every`.
 const FIRST_RETRY_SECONDS: u32 = 30;
 /// A pass that ended before pass Culture's queue did what the rest waits for is due again after this time (milliseconds).
@@ -152,6 +154,7 @@ impl Run<'_> {
         let outcome = match &result {
             Ok(()) if report.summary.held > 0 => HELD,
             Ok(()) => "done",
+            Err(error) if error.class() == Class::Waiting => WAITING,
             Err(_) => "failed",
         };
         let remembered = self.remember(lease, &report, outcome, result.as_ref().err(), started_at).await;
@@ -165,6 +168,10 @@ impl Run<'_> {
     fn pause(&self, error: Option<&PassError>, failures: u32) -> u32 {
         let every = self.reader.connection.every_seconds;
         match error {
+            // Tried again when the source says that it is ready, and not a whole interval later.
+            Some(error) if error.class() == Class::Waiting => {
+                error.retry_after_seconds().map_or(every, |wait| wait.min(every))
+            }
             Some(error) if error.class().is_retryable() => every.min(FIRST_RETRY_SECONDS << failures.min(10)),
             _ => every,
         }
@@ -192,6 +199,8 @@ impl Run<'_> {
                     state.last_success_at = Some(now);
                 }
             }
+            // Nothing is wrong.
+            Some(error) if error.class() == Class::Waiting => {}
             Some(error) => {
                 state.failures = state.failures.saturating_add(1);
                 state.last_error = Some(error.with_code());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use passerelle_contract::Class;
 
 use super::progress::Bar;
 use super::{CliContext, CliError, FAILED};
@@ -11,6 +12,8 @@ use crate::catalogue::pass::{Failure, Options, Report, Run};
 use crate::gateway::{Gateway, OpenError};
 use crate::store::Lease;
 
+/// Exit code where the source was not ready: nothing was done, and nothing is wrong.
+const WAITING: u8 = 1;
 /// How long a command waits for another worker to finish with a connection.
 const WAIT_FOR_LEASE: Duration = Duration::from_secs(60);
 
@@ -124,7 +127,7 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
             let mut report = failure.report;
             id.clone_into(&mut report.summary.connection);
             show(context, &report, work);
-            Ok(FAILED)
+            Ok(if failure.error.class() == Class::Waiting { WAITING } else { FAILED })
         }
     }
 }
@@ -208,13 +211,17 @@ fn show(context: &CliContext, report: &Report, work: Work) {
 
 fn fail(context: &CliContext, id: &str, error: &PassError) {
     let out = context.output;
-    out.say(format!("error: {id}: {error}"));
+    if error.class() == Class::Waiting {
+        out.say(format!("{id} waits: {error}"));
+    } else {
+        out.say(format!("error: {id}: {error}"));
+    }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         out.say(format!("  because: {cause}"));
         source = cause.source();
     }
     out.json(&serde_json::json!({
-        "event": "failed", "connection": id, "class": error.class().name(), "code": error.code(), "message": error.to_string(),
+        "event": if error.class() == Class::Waiting { "waiting" } else { "failed" }, "connection": id, "class": error.class().name(), "code": error.code(), "message": error.to_string(),
     }));
 }

@@ -13,7 +13,7 @@ mod unverified;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use passerelle_contract::{Adapter, AdapterError, Class, Evidence, Probe};
+use passerelle_contract::{Adapter, AdapterError, Class, Cursor, Evidence, Probe};
 
 use crate::clock::ago;
 use crate::gateway::{self, Gateway};
@@ -95,6 +95,7 @@ pub async fn check_connection(
     connection: &ConnectionRecord,
 ) -> Result<Vec<ProbeRecord>, StoreError> {
     let mut answers = Vec::new();
+    let state = gateway.store.state(&connection.id).await?;
     match gateway::adapter(connection, Some(gateway.sessions())) {
         Err(problems) => answers.push(Answer {
             probe: "settings",
@@ -104,7 +105,7 @@ pub async fn check_connection(
             remedy: "correct these settings in the configuration and apply it".to_owned(),
         }),
         Ok(adapter) => {
-            answers.extend(ask_vendor(&adapter).await);
+            answers.extend(ask_vendor(&adapter, state.cursor.clone().map(Cursor)).await);
             if let Some(sink) = adapter.notices() {
                 let all = gateway.store.endpoints().await?;
                 let counts = all.iter().find(|counts| counts.endpoint.connection == connection.id);
@@ -112,7 +113,6 @@ pub async fn check_connection(
             }
         }
     }
-    let state = gateway.store.state(&connection.id).await?;
     let held = gateway.store.held(&connection.id).await?;
     answers.push(freshness(connection, &state, held.as_ref(), (gateway.now)()));
     answers.extend(clock::of_connection(gateway, &connection.id).await?);
@@ -140,9 +140,9 @@ async fn remember(gateway: &Gateway, subject: &str, answers: Vec<Answer>) -> Res
     Ok(records)
 }
 
-async fn ask_vendor(adapter: &Arc<dyn Adapter>) -> Vec<Answer> {
+async fn ask_vendor(adapter: &Arc<dyn Adapter>, from: Option<Cursor>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for probe in adapter.probes() {
+    for probe in adapter.probes_after(from) {
         let began = Instant::now();
         let result = tokio::time::timeout(TIME_LIMIT, (probe.ask)()).await;
         answers.push(judge(&probe, began.elapsed(), result.ok()));
@@ -160,6 +160,17 @@ fn judge(probe: &Probe<'_>, latency: Duration, result: Option<Result<Evidence, A
             latency,
             evidence: format!("no answer within {} s", TIME_LIMIT.as_secs()),
             remedy: probe.remedy.to_owned(),
+        },
+        // Nothing is wrong and nothing could be asked: a file is still being written.
+        Some(Err(error)) if error.class == Class::Waiting => Answer {
+            probe: name,
+            verdict: Verdict::Unknown,
+            latency,
+            evidence: error.to_string(),
+            remedy: error.retry_after.map_or_else(
+                || "wait: it is tried again by itself".to_owned(),
+                |wait| format!("wait {} s: it is tried again by itself", wait.as_secs()),
+            ),
         },
         Some(Err(error)) => Answer {
             probe: name,
@@ -190,8 +201,7 @@ const fn remedy_of(error: &AdapterError) -> Option<&'static str> {
         }
         Class::RateLimited => Some("wait: the vendor asks for fewer requests"),
         Class::Settings => Some("correct the setting that is named"),
-        Class::Waiting => Some("wait: nothing is wrong, and it is tried again by itself"),
-        Class::Transient | Class::Data | Class::VendorFault | Class::Unsupported => None,
+        Class::Waiting | Class::Transient | Class::Data | Class::VendorFault | Class::Unsupported => None,
     }
 }
 
@@ -288,6 +298,14 @@ mod tests {
         let answer = judge(&probe(), Duration::ZERO, Some(Err(error)));
         assert_eq!(answer.verdict, Verdict::Failing);
         assert!(answer.remedy.contains("credentials"), "{}", answer.remedy);
+    }
+
+    #[test]
+    fn a_source_that_is_not_ready_is_unknown_and_the_remedy_names_the_wait() {
+        let error = AdapterError::new(Class::Waiting, "FileIncomplete", "read stock.csv", "still being written");
+        let answer = judge(&probe(), Duration::ZERO, Some(Err(error.after(Some(Duration::from_secs(42))))));
+        assert_eq!(answer.verdict, Verdict::Unknown);
+        assert!(answer.remedy.contains("wait 42 s"), "{}", answer.remedy);
     }
 
     #[test]

@@ -48,10 +48,11 @@ pub use owner::{is_dead, is_here};
 pub use products::ProductStore;
 pub use queue::VenueQueue;
 pub use records::{
-    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection, LastRead, PassRecord, ProbeRecord, QuarantineRow,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, LastRead, PassRecord, ProbeRecord, QuarantineRow,
 };
-pub use sessions::SessionStore;
 pub use servers::ServerStore;
+pub use sessions::SessionStore;
 pub use turns::LedgerTurn;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

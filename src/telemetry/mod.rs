@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use passerelle_contract::Class;
 use tracing_subscriber::EnvFilter;
 
 use crate::catalogue::{PassError, Summary};
@@ -121,6 +122,11 @@ pub fn pass_ended(adapter: &'static str, summary: &Summary) {
 /// A run failed. `failures` counts those in a row: the first is a warning, the rest are repetitions.
 pub fn pass_failed(adapter: &'static str, connection: &str, error: &PassError, failures: u32) {
     let (class, code) = (error.class().name(), error.code());
+    if error.class() == Class::Waiting {
+        metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => "waiting").increment(1);
+        tracing::info!(connection, code, "{connection} waits: {error}");
+        return;
+    }
     metrics::counter!("passerelle_passes_total", "adapter" => adapter, "outcome" => "failed").increment(1);
     metrics::counter!("passerelle_pass_failures_total", "adapter" => adapter, "class" => class, "code" => code)
         .increment(1);

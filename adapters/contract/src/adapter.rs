@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::{
-    AdapterError, BoxOffice, Issue, NoticeSink, Probe, PushIntake, Screening, SessionKeeper, Source, StockLine,
+    AdapterError, BoxOffice, Cursor, Issue, NoticeSink, Probe, PushIntake, Screening, SessionKeeper, Source, StockLine,
     Unspoken,
 };
 
@@ -215,4 +215,10 @@ pub trait Adapter: Send + Sync {
 
     /// Health questions: at least reach, sign in (where there is a sign-in) and read one, for whatever it can reach.
     fn probes(&self) -> Vec<Probe<'_>>;
+
+    /// The same questions for a connection whose last pass ended at this cursor: an adapter whose cursor tells how often its vendor
+    /// has something new can say that it is late.
+    fn probes_after(&self, _from: Option<Cursor>) -> Vec<Probe<'_>> {
+        self.probes()
+    }
 }

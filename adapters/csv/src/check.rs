@@ -247,6 +247,7 @@ impl Check {
             quantity_mark: quantity.decimal.unwrap_or_default(),
             condition: self.wanted("columns.condition", columns.condition.as_ref(), format),
             shop: self.wanted("columns.shop", columns.shop.as_ref(), format),
+            currency: self.wanted("columns.currency", columns.currency.as_ref(), format),
             others: [("vat", &columns.vat), ("title", &columns.title), ("updated", &columns.updated)]
                 .into_iter()
                 .filter_map(|(role, column)| {
@@ -275,6 +276,7 @@ impl Check {
             ("condition", &columns.condition),
             ("title", &columns.title),
             ("shop", &columns.shop),
+            ("currency", &columns.currency),
             ("updated", &columns.updated),
         ];
         for (role, column) in all {

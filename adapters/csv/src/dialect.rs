@@ -2,13 +2,18 @@
 //!
 //! Invariant: decides from one bounded sample, and refuses rather than guesses: a wrong column is worse than no stock.
 
-use passerelle_contract::{AdapterError, Class};
+use passerelle_contract::{AdapterError, Class, Ean};
+use passerelle_kit::reference;
 
+use crate::cells::{Cells as _, Record};
 use crate::fixed;
-use crate::mapping::{self, Mapping, Width};
+use crate::mapping::{self, At, CommaCut, Mapping, Width};
 use crate::plan::{Plan, Spot};
 use crate::reader::{Records, Step, Syntax};
 use crate::settings::{EncodingName, Format, Header};
+use crate::strays;
+use crate::suggest::{self, Table};
+use crate::survey::Survey;
 use crate::text::{decode, normalised_name, shortened};
 
 /// How much of a file is looked at.
@@ -20,7 +25,7 @@ const COUNTED: usize = 20;
 const DELIMITERS: [u8; 5] = [b';', b'\t', b',', b'|', b'~'];
 
 /// How a file is to be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dialect {
     pub syntax: Syntax,
     /// Physical lines before the first data line, header not counted.
@@ -30,13 +35,26 @@ pub(crate) struct Dialect {
     /// The date the file itself states.
     pub stated_date: Option<jiff::civil::Date>,
     pub is_art_asc: bool,
+    /// How the file writes quotes inside a text, where it is not as usual.
+    pub quoting: Option<String>,
+    /// Other columns, where those that were found read none of the first rows.
+    pub advice: Option<String>,
 }
 
 /// One record of the sample.
+#[derive(Clone)]
 struct Sampled {
     line: u64,
     fields: Vec<String>,
 }
+
+impl Sampled {
+    fn row(&self) -> (u64, &[String]) {
+        (self.line, &self.fields)
+    }
+}
+
+const NO_HEADER: &str = "write columns.ean, columns.quantity and columns.price with { index = … }";
 
 /// The sample and how to read it.
 pub(crate) struct Sample<'a> {
@@ -49,37 +67,91 @@ pub(crate) struct Sample<'a> {
 
 /// Refuses what is not a stock file, whatever its name.
 pub(crate) fn refuse_other_files(sample: &Sample<'_>, name: &str) -> Result<(), AdapterError> {
-    let start = sample.bytes.trim_ascii_start();
-    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
-    let head = start[..start.len().min(16)].to_ascii_lowercase();
-    let what = if head.starts_with(b"<!doctype") || head.starts_with(b"<html") || head.starts_with(b"<?xml") {
-        "it is a web page or an XML file; open the address in a browser to see what it answers"
-    } else if start.starts_with(b"PK\x03\x04") {
-        "it is a spreadsheet or an archive; export the stock as CSV"
-    } else if start.starts_with(b"\xD0\xCF\x11\xE0") {
-        "it is an old Excel workbook; export the stock as CSV"
-    } else if start.starts_with(b"%PDF") {
-        "it is a PDF; export the stock as CSV"
-    } else if start.starts_with(b"A0001") {
-        "it is a Dilicom order, not a stock; point the path at the stock export"
-    } else if name.to_ascii_lowercase().ends_with(".tit") {
-        "it is a Titelive catalogue file, not a stock; point the path at the stock export"
-    } else if head.starts_with(b"{") || head.starts_with(b"[{") {
-        "it is JSON; export the stock as CSV"
-    } else {
-        let nuls = sample.bytes.iter().filter(|byte| **byte == 0).count();
-        if nuls * 4 > sample.bytes.len() && !sample.bytes.is_empty() {
-            let context = "every other byte is zero: this looks like UTF-16 without its mark; write file.encoding = \"utf-16le\" or export as UTF-8";
-            return Err(AdapterError::new(Class::Data, "BadEncoding", sample.operation, context));
-        }
-        return Ok(());
-    };
-    Err(AdapterError::new(Class::Data, "NotAStockFile", sample.operation, what))
+    let mut start = sample.bytes.trim_ascii_start();
+    while let Some(rest) = start.strip_prefix(b"\xEF\xBB\xBF") {
+        start = rest.trim_ascii_start();
+    }
+    if let Some(what) = other_kind(start, name) {
+        return Err(AdapterError::new(Class::Data, "NotAStockFile", sample.operation, what));
+    }
+    if let Some(encoding) = unmarked_utf16(sample.bytes) {
+        let context = format!(
+            "every other byte is zero: this looks like UTF-16 without its mark; write file.encoding = \"{encoding}\" or export as UTF-8"
+        );
+        return Err(AdapterError::new(Class::Data, "BadEncoding", sample.operation, context));
+    }
+    // Letters of any encoding are above 0x1F; a Ctrl-Z or a NUL here and there is a till's.
+    let binary = sample.bytes.iter().filter(|byte| **byte < 0x20 && !b"\t\r\n\x0C\x1A\0".contains(byte)).count();
+    if binary * 20 > sample.bytes.len() {
+        let what = "it is not a text but a program's own format; export the stock as CSV";
+        return Err(AdapterError::new(Class::Data, "NotAStockFile", sample.operation, what));
+    }
+    Ok(())
+}
+
+/// What a file is that is no stock file, and what to do about it.
+fn other_kind(start: &[u8], name: &str) -> Option<&'static str> {
+    let head = start[..start.len().min(512)].to_ascii_lowercase();
+    let holds = |text: &[u8]| memchr::memmem::find(&head, text).is_some();
+    let magics: [(&[u8], &str); 13] = [
+        (b"pk\x03\x04", "it is a spreadsheet or an archive; export the stock as CSV"),
+        (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook; export the stock as CSV"),
+        (b"%pdf", "it is a PDF; export the stock as CSV"),
+        (
+            b"7z\xbc\xaf\x27\x1c",
+            "it is a 7z archive, which is not read; pack the one stock file with zip or gzip, or not at all",
+        ),
+        (
+            b"rar!\x1a\x07",
+            "it is a RAR archive, which is not read; pack the one stock file with zip or gzip, or not at all",
+        ),
+        (b"bzh", "it is a bzip2 archive, which is not read; pack the stock file with zip or gzip, or not at all"),
+        (b"\xfd7zxz\0", "it is an xz archive, which is not read; pack the stock file with zip or gzip, or not at all"),
+        (b"{\\rtf", "it is a text processor's document; export the stock as CSV"),
+        (b"sqlite format 3", "it is a database; export the stock as CSV"),
+        (b"\0\x01\0\0standard", "it is an Access database; export the stock as CSV"),
+        (b"a0001", "it is a Dilicom order, not a stock; point the path at the stock export"),
+        (b"{", "it is JSON; export the stock as CSV"),
+        (b"[{", "it is JSON; export the stock as CSV"),
+    ];
+    if let Some((_, what)) = magics.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(what);
+    }
+    let is_dated = matches!(start, [_, _, 1..=12, 1..=31, ..]) && start.get(12..16) == Some(&[0; 4]);
+    if is_dated && matches!(start.first(), Some(0x02 | 0x03 | 0x30 | 0x31 | 0x32 | 0x43 | 0x63 | 0x83 | 0x8B | 0xF5)) {
+        return Some("it is a dBase or FoxPro table; export the stock as CSV");
+    }
+    if head.starts_with(b"<") {
+        let is_table = holds(b"<table") || holds(b"<tr") || name.to_ascii_lowercase().ends_with(".xls");
+        let is_page = holds(b"<!doctype") || holds(b"<html") || holds(b"<head") || holds(b"<body") || holds(b"<?xml");
+        return match (is_table, is_page) {
+            (true, _) => {
+                Some("it is a table of a web page, whatever its name; export the stock as CSV, or save it as .xlsx")
+            }
+            (_, true) => Some("it is a web page or an XML file; open the address in a browser to see what it answers"),
+            _ if head.get(1).is_some_and(u8::is_ascii_alphabetic) && holds(b">") => {
+                Some("it begins like a web page or an XML file; open it to see what its program wrote")
+            }
+            _ => None,
+        };
+    }
+    let name = name.to_ascii_lowercase();
+    name.ends_with(".tit").then_some("it is a Titelive catalogue file, not a stock; point the path at the stock export")
+}
+
+/// Which UTF-16 this is, if every other byte is zero.
+fn unmarked_utf16(bytes: &[u8]) -> Option<&'static str> {
+    let zeros = |from: usize| bytes.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    if (even + odd) * 4 <= bytes.len() {
+        return None;
+    }
+    Some(if even > odd { "utf-16be" } else { "utf-16le" })
 }
 
 /// Decides how to read the file. `None` when the file holds no record at all.
 pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Result<Option<Dialect>, AdapterError> {
-    let lines = sample.read(Syntax { delimiter: None, quote: None }, plan, COUNTED);
+    let lines = sample.read(Syntax::LINES, plan, COUNTED);
     if lines.is_empty() {
         return Ok(None);
     }
@@ -106,12 +178,13 @@ pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Res
     let quote = plan.layout.quote;
     let hint_lines = u64::from(hint.is_some());
     if needs_header(plan) {
-        return with_header(sample, plan, &candidates, hint_lines, needs_price).map(Some);
+        let dialect = with_header(sample, plan, &candidates, hint_lines, needs_price)?;
+        return surveyed(sample, plan, dialect).map(Some);
     }
     let delimiter = by_count(sample, plan, &candidates)?;
-    let syntax = Syntax { delimiter: Some(delimiter), quote };
-    let mut mapping =
-        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let syntax = Syntax { delimiter: Some(delimiter), quote, backslash: false };
+    let mut mapping = mapping::resolve(plan, None, needs_price)
+        .map_err(|problems| sample.header_mismatch(&problems, &[], NO_HEADER))?;
     let records = sample.read(syntax, plan, HEADER_WITHIN);
     let first = records.iter().find(|record| record.line > plan.layout.skip_lines + hint_lines);
     let has_header = match (&plan.layout.header, first) {
@@ -119,28 +192,105 @@ pub(crate) fn detect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Res
         (Some(_), _) => true,
         (None, Some(first)) => has_no_digit(first, &mapping),
     };
-    let data: Vec<usize> = records.iter().skip(usize::from(has_header)).map(|record| record.fields.len()).collect();
-    if let Width::Fields { least, .. } = mapping.width {
-        let usual = modal(&data).map_or(least, |(count, _)| count).max(least);
-        mapping.width = Width::Fields { least: usual, most: usual };
-    }
     let skip = match &plan.layout.header {
         Some(Header::Line(line)) => u64::from(*line) - 1,
         _ => plan.layout.skip_lines.max(hint_lines),
     };
-    Ok(Some(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false }))
+    if let (true, Some(first)) = (has_header, first) {
+        mapping.names = first.fields.iter().map(|name| normalised_name(name)).collect();
+    }
+    let dialect = Dialect {
+        syntax,
+        skip,
+        has_header,
+        mapping,
+        stated_date: None,
+        is_art_asc: false,
+        quoting: None,
+        advice: None,
+    };
+    surveyed(sample, plan, dialect).map(Some)
+}
+
+/// Completes a way of reading with what the rows of the sample say, and refuses it where they contradict it.
+fn surveyed(sample: &Sample<'_>, plan: &Plan, mut dialect: Dialect) -> Result<Dialect, AdapterError> {
+    let refuse = |context: String| Err(AdapterError::new(Class::Data, "HeaderMismatch", sample.operation, context));
+    let Some(delimiter) = dialect.syntax.delimiter else { return Ok(dialect) };
+    if dialect.has_header
+        && let Some(book) = sample.book_in_header(&dialect)
+    {
+        return refuse(format!(
+            "the line that file.header names holds a book ({book}): the header is gone; have it exported again, or write \
+             file.header = \"none\""
+        ));
+    }
+    let mut survey = sample.survey(&dialect);
+    if dialect.syntax.quote.is_some() && memchr::memmem::find(sample.bytes, b"\\\"").is_some() {
+        let syntax = Syntax { backslash: true, ..dialect.syntax };
+        let escaped = sample.survey(&Dialect { syntax, ..dialect.clone() });
+        if escaped.regular > survey.regular {
+            dialect.syntax = syntax;
+            dialect.quoting = Some("inside a text they stand behind a backslash, and were read so".into());
+            survey = escaped;
+        }
+    }
+    if dialect.quoting.is_none() && survey.odd_quotes > 0 {
+        let (odd, rows) = (survey.odd_quotes, survey.rows);
+        dialect.quoting = Some(format!("{odd} of the first {rows} rows have some that are not written twice"));
+    }
+    let mapping = &mut dialect.mapping;
+    (mapping.prices, mapping.copies) = (survey.prices, survey.copies);
+    if let Width::Fields { needed, named, usual, .. } = mapping.width {
+        let modal = survey.modal_width().unwrap_or(usual);
+        let is_euro = plan.columns.unit == passerelle_kit::money::PriceUnit::Euro;
+        let is_wider = if dialect.has_header { modal == usual + 1 } else { modal > needed };
+        if delimiter == b',' && is_euro && is_wider && survey.cuts_decimals() {
+            return refuse(
+                "the prices have decimal commas and the delimiter is a comma too, so that 18,90 is two columns: have the file \
+                 exported with semicolons, with points, or with its prices between quotes"
+                    .into(),
+            );
+        }
+        mapping.width = if dialect.has_header {
+            let named = if delimiter == b',' { named } else { survey.filled_behind(named, usual) };
+            Width::Fields { needed, named, usual, most: survey.common_surplus(usual) }
+        } else {
+            let usual = modal.max(needed);
+            Width::Fields { needed, named: usual, usual, most: usual }
+        };
+        if delimiter == b',' && is_euro {
+            mapping.comma = Some(if survey.has_shifted_rows() { CommaCut::Seen } else { CommaCut::Unseen });
+        }
+    }
+    if dialect.has_header {
+        let (header, rows) = sample.rows(&dialect, plan);
+        let table = Table { header: &header, rows: rows.iter().map(Sampled::row).collect() };
+        dialect.advice = suggest::better(plan, &table, &dialect.mapping);
+    }
+    let mapping = &dialect.mapping;
+    if let (Some(column), None) = (survey.condition(mapping), mapping.condition) {
+        let name = sample.header_name(&dialect, column);
+        if dialect.mapping.is_automatic {
+            return refuse(format!(
+                "does column {name:?} tell new copies from used ones? Used copies may not be sold: if it does, add \
+                 columns.condition = {name:?}; if not, write columns.ean, columns.price and columns.quantity yourself"
+            ));
+        }
+        dialect.mapping.unused_condition.get_or_insert(name);
+    }
+    Ok(dialect)
 }
 
 fn fixed_dialect(sample: &Sample<'_>, plan: &Plan, needs_price: bool) -> Result<Dialect, AdapterError> {
-    let mapping =
-        mapping::resolve(plan, None, needs_price).map_err(|problems| sample.header_mismatch(&problems, &[]))?;
+    let mapping = mapping::resolve(plan, None, needs_price)
+        .map_err(|problems| sample.header_mismatch(&problems, &[], NO_HEADER))?;
     let (skip, has_header) = match &plan.layout.header {
         Some(Header::First) => (plan.layout.skip_lines, true),
         Some(Header::Line(line)) => (u64::from(*line) - 1, true),
         _ => (plan.layout.skip_lines, false),
     };
-    let syntax = Syntax { delimiter: None, quote: None };
-    Ok(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false })
+    let syntax = Syntax::LINES;
+    Ok(Dialect { syntax, skip, has_header, mapping, stated_date: None, is_art_asc: false, quoting: None, advice: None })
 }
 
 /// Must the columns be found by name?
@@ -171,9 +321,10 @@ fn with_header(
     needs_price: bool,
 ) -> Result<Dialect, AdapterError> {
     let mut best: Option<(usize, Vec<String>, Vec<String>)> = None;
+    let mut behind: Vec<Sampled> = Vec::new();
     let mut fits = Vec::new();
     for delimiter in candidates {
-        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote };
+        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote, backslash: false };
         let records = sample.read(syntax, plan, HEADER_WITHIN);
         for record in header_lines(&records, plan, hint_lines) {
             match mapping::resolve(plan, Some(&record.fields), needs_price) {
@@ -186,15 +337,23 @@ fn with_header(
                     let score = record.fields.len() * 10 / (problems.len() + 1);
                     if best.as_ref().is_none_or(|(so_far, ..)| score > *so_far) {
                         best = Some((score, record.fields.clone(), problems));
+                        behind = records.iter().filter(|one| one.line > record.line).cloned().collect();
                     }
                 }
             }
         }
     }
     match (fits.pop(), fits.is_empty()) {
-        (Some((syntax, line, mapping)), true) => {
-            Ok(Dialect { syntax, skip: line - 1, has_header: true, mapping, stated_date: None, is_art_asc: false })
-        }
+        (Some((syntax, line, mapping)), true) => Ok(Dialect {
+            syntax,
+            skip: line - 1,
+            has_header: true,
+            mapping,
+            stated_date: None,
+            is_art_asc: false,
+            quoting: None,
+            advice: None,
+        }),
         (Some(_), false) => Err(AdapterError::new(
             Class::Data,
             "HeaderMismatch",
@@ -203,7 +362,8 @@ fn with_header(
         )),
         (None, _) => {
             let (_, found, problems) = best.unwrap_or_default();
-            Err(sample.header_mismatch(&problems, &found))
+            let table = Table { header: &found, rows: behind.iter().map(Sampled::row).collect() };
+            Err(sample.header_mismatch(&problems, &found, &suggest::advice(plan, &table)))
         }
     }
 }
@@ -235,7 +395,7 @@ fn by_count(sample: &Sample<'_>, plan: &Plan, candidates: &[u8]) -> Result<u8, A
     }
     let mut scored: Vec<(usize, u8)> = Vec::new();
     for delimiter in candidates {
-        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote };
+        let syntax = Syntax { delimiter: Some(*delimiter), quote: plan.layout.quote, backslash: false };
         let counts: Vec<usize> =
             sample.read(syntax, plan, COUNTED).iter().map(|record| record.fields.len() - 1).collect();
         if let Some((count, times)) = modal(&counts)
@@ -312,9 +472,57 @@ impl Sample<'_> {
         found
     }
 
+    /// Counts over every row of the sample.
+    fn survey(&self, dialect: &Dialect) -> Survey {
+        let mut survey = Survey::default();
+        let mut records = self.data(dialect);
+        // Reading from memory does not fail.
+        while let Ok(step @ (Step::Record | Step::TooLong)) = records.next() {
+            if step == Step::TooLong || !self.whole && !records.is_terminated() {
+                continue;
+            }
+            strays::settle(&mut records, &dialect.mapping, dialect.syntax);
+            survey.see(&Record { records: &records, encoding: self.encoding }, &dialect.mapping);
+        }
+        survey
+    }
+
+    /// The records behind the header.
+    fn data(&self, dialect: &Dialect) -> Records<&[u8]> {
+        let mut records = self.at_header(dialect);
+        if dialect.has_header {
+            let _step = records.next();
+        }
+        records
+    }
+
+    fn at_header(&self, dialect: &Dialect) -> Records<&[u8]> {
+        let mut records = Records::with_buffer(self.bytes, Syntax::LINES, SAMPLE_BYTES);
+        while records.next_line() <= dialect.skip && records.skip_line().unwrap_or(false) {}
+        records.set_syntax(dialect.syntax);
+        records
+    }
+
+    /// The reference in what is said to be the header.
+    fn book_in_header(&self, dialect: &Dialect) -> Option<Ean> {
+        let mut records = self.at_header(dialect);
+        records.next().ok().filter(|step| *step == Step::Record)?;
+        let text = Record { records: &records, encoding: self.encoding }.text(dialect.mapping.ean)?.into_owned();
+        reference::normalise(&text).ok()
+    }
+
+    /// A column's name as it is written, or its number.
+    fn header_name(&self, dialect: &Dialect, column: usize) -> String {
+        let mut records = self.at_header(dialect);
+        let _step = records.next();
+        let cells = Record { records: &records, encoding: self.encoding };
+        let name = cells.text(At::Index(column)).filter(|_| dialect.has_header);
+        name.map_or_else(|| format!("{}", column + 1), |name| shortened(name.trim(), 60))
+    }
+
     /// The first lines as written.
     fn lines(&self, plan: &Plan) -> Vec<Vec<u8>> {
-        let mut records = Records::with_buffer(self.bytes, Syntax { delimiter: None, quote: None }, SAMPLE_BYTES);
+        let mut records = Records::with_buffer(self.bytes, Syntax::LINES, SAMPLE_BYTES);
         let mut found = Vec::new();
         while found.len() < COUNTED
             && let Ok(Step::Record) = records.next()
@@ -326,14 +534,19 @@ impl Sample<'_> {
         found
     }
 
-    fn header_mismatch(&self, problems: &[String], found: &[String]) -> AdapterError {
+    /// The rows behind the header, as far as they are tried.
+    fn rows(&self, dialect: &Dialect, plan: &Plan) -> (Vec<String>, Vec<Sampled>) {
+        let mut records = self.read(dialect.syntax, plan, HEADER_WITHIN);
+        let behind = records.iter().position(|record| record.line > dialect.skip).unwrap_or(records.len());
+        let mut rows = records.split_off(behind);
+        let header = if rows.is_empty() { Vec::new() } else { rows.remove(0).fields };
+        (header, rows)
+    }
+
+    fn header_mismatch(&self, problems: &[String], found: &[String], advice: &str) -> AdapterError {
         let names: Vec<String> = found.iter().take(60).map(|name| shortened(name, 60)).collect();
         let shown = if names.is_empty() { "none".to_owned() } else { names.join(" | ") };
-        let context = format!(
-            "{}; header found: {shown}; if these are the right columns, paste this and correct it:\n{}",
-            problems.join("; "),
-            mapping::suggestion(&names)
-        );
+        let context = format!("{}; header found: {shown}; {advice}", problems.join("; "));
         AdapterError::new(Class::Data, "HeaderMismatch", self.operation, context)
     }
 }

@@ -36,23 +36,20 @@ pub(crate) fn art_asc_dialect(plan: &Plan, lines: &[Vec<u8>]) -> Dialect {
     let first = lines.first().map(Vec::as_slice).unwrap_or_default();
     let has_header = first.to_ascii_uppercase().starts_with(TITLE);
     Dialect {
-        syntax: Syntax { delimiter: None, quote: None },
+        syntax: Syntax::LINES,
         skip: plan.layout.skip_lines,
         has_header,
         mapping: Mapping {
-            ean: span(shop, EAN_LEN),
             quantity: vec![span(shop + EAN_LEN, QUANTITY_LEN)],
-            minus: None,
             price: Some(span(shop + EAN_LEN + QUANTITY_LEN, PRICE_LEN)),
-            condition: None,
             shop: (shop > 0).then_some(span(0, shop)),
-            keep_if: Vec::new(),
-            drop_if: Vec::new(),
             width: Width::Exact(art_asc_width(shop)),
-            unused_condition: None,
+            ..Mapping::at(span(shop, EAN_LEN))
         },
         stated_date: if has_header { stated_date(&first[TITLE.len()..]) } else { None },
         is_art_asc: true,
+        quoting: None,
+        advice: None,
     }
 }
 

@@ -46,7 +46,14 @@ pub(crate) fn with_tag(content: &Cursor, tag: Option<&str>) -> Cursor {
 /// What the server called the content of a cursor; nothing for a cursor of another release, which read it otherwise.
 pub(crate) fn tag_of(cursor: &Cursor) -> Option<&str> {
     let (content, tag) = cursor.0.split_once(TAG)?;
+    let tag = tag.lines().next()?;
     content.starts_with(concat!("content ", env!("CARGO_PKG_VERSION"), " ")).then_some(tag)
+}
+
+/// What tells this content from another one, whatever release read it: its length and its fingerprint.
+pub(crate) fn fingerprint(cursor: &Cursor) -> Option<String> {
+    let (_, content) = cursor.0.lines().next()?.strip_prefix("content ")?.split_once(' ')?;
+    Some(content.to_owned())
 }
 
 /// Does the cursor stand for this content?
@@ -64,6 +71,8 @@ mod tests {
         let tagged = with_tag(&content, Some("\"v1\""));
         assert_eq!(tag_of(&tagged), Some("\"v1\""));
         assert!(is(&tagged, &content) && is(&content, &content));
+        assert_eq!(tag_of(&Cursor(format!("{}\nseen 1 2", tagged.0))), Some("\"v1\""), "times of exports may follow");
+        assert_eq!(fingerprint(&tagged).as_deref(), Some("12 00ff"));
         assert_eq!(tag_of(&content), None);
         assert_eq!(tag_of(&with_tag(&content, Some(&"x".repeat(2_000)))), None, "a tag without end is not kept");
         assert_eq!(tag_of(&Cursor("content 0.0.1 12 00ff\netag \"v1\"".to_owned())), None, "another release read it");

@@ -1,11 +1,13 @@
-//! Stock files of bookshops: delimited, fixed-width, from disk, HTTP or SFTP.
+//! Stock files of bookshops: delimited, fixed-width, workbooks; from disk, HTTP or SFTP.
 //!
 //! A pass is one walk: `origin` finds and opens the file → `dialect` looks at its start and decides how to read it →
-//! `reader` cuts it into records → `mapping` says where each value stands → `facts` turns each record into a fact or
-//! into a reason → `scan` sends them in pages. `plan` is what all of them read: the checked settings.
+//! `reader` cuts it into records, and `strays` takes back what a stray quote swallowed → `mapping` says where each value stands →
+//! `facts` turns the cells of each row into a fact or into a reason → `scan` sends them in pages. A workbook becomes such a text first
+//! (`spreadsheet`). `plan` is what all of them read: the checked settings.
 //!
 //! Invariant: memory does not depend on the file's size, every row keeps its physical line, and no column is guessed.
 
+mod cells;
 mod check;
 mod dialect;
 mod facts;
@@ -20,11 +22,17 @@ mod reader;
 mod scan;
 mod settings;
 mod source;
+mod spreadsheet;
+mod strays;
+mod suggest;
+mod survey;
 mod text;
 
 use std::sync::Arc;
 
-use passerelle_contract::{Adapter, Context, Descriptor, Limits, Probe, Sector, SettingsError, Source, StockLine};
+use passerelle_contract::{
+    Adapter, Context, Cursor, Descriptor, Limits, Probe, Sector, SettingsError, Source, StockLine,
+};
 
 use crate::source::StockFile;
 
@@ -42,7 +50,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 fn connect(settings: &serde_json::Value, context: Context) -> Result<Arc<dyn Adapter>, SettingsError> {
-    Ok(Arc::new(CsvAdapter { stock: StockFile::new(plan::Plan::check(settings)?, &context)? }))
+    let (plan, sheets) = (plan::Plan::check(settings)?, plan::Plan::check(&source::settings_of_sheets(settings))?);
+    Ok(Arc::new(CsvAdapter { stock: StockFile::new(plan, sheets, &context)? }))
 }
 
 struct CsvAdapter {
@@ -59,6 +68,10 @@ impl Adapter for CsvAdapter {
     }
 
     fn probes(&self) -> Vec<Probe<'_>> {
-        probes::of(&self.stock)
+        probes::of(&self.stock, None)
+    }
+
+    fn probes_after(&self, from: Option<Cursor>) -> Vec<Probe<'_>> {
+        probes::of(&self.stock, from)
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Invariant: pure, and a mapping never points at a column that two readings could dispute.
 
+use passerelle_kit::money::Neighbours;
+
 use crate::plan::{FilterRule, Plan, Spot, Wanted};
 use crate::text::normalised_name;
 
@@ -30,6 +32,37 @@ const QUANTITY: &[&str] = &[
 const PRICE: &[&str] = &["prix", "prixttc", "pvttc", "pv", "prixvente", "pvp", "prixpublic", "ppttc", "tarif", "price"];
 /// Names of the condition that are safe to act on, since acting on them only leaves rows out.
 const CONDITION: &[&str] = &["etat", "condition"];
+/// Names of the currency.
+const CURRENCY: &[&str] = &["devise", "codedevise", "monnaie", "currency", "currencycode"];
+/// Other names of the condition: with one of them nobody but the shop can say what its values mean.
+const CONDITION_SYNONYMS: &[&str] = &[
+    "etatdulivre",
+    "etatlivre",
+    "etatduproduit",
+    "etatproduit",
+    "etatarticle",
+    "etatdelarticle",
+    "etatexemplaire",
+    "etatvolume",
+    "conditionlivre",
+    "conditionarticle",
+    "bookcondition",
+    "itemcondition",
+    "productcondition",
+    "no",
+    "nouo",
+    "neufoccasion",
+    "neufocc",
+    "neufouoccasion",
+    "typeetat",
+    "qualite",
+    "quality",
+    "grade",
+    "used",
+    "isused",
+    "estoccasion",
+    "occ",
+];
 /// Names that resemble the wanted ones and mean something else: with one of them in the header nothing is guessed.
 const LOOK_ALIKES: &[&str] = &[
     "dispo",
@@ -65,8 +98,17 @@ pub(crate) enum At {
 /// How wide a record must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// At least `least` fields; those beyond `most` must be blank.
-    Fields { least: usize, most: usize },
+    /// Fields of a delimited record.
+    Fields {
+        /// Through the last column that is read; a row that has no more lacks nothing that matters.
+        needed: usize,
+        /// Through the last column with a name; what stands behind it must be blank.
+        named: usize,
+        /// What a row has.
+        usual: usize,
+        /// Blank cells behind the usual ones that all rows have.
+        most: usize,
+    },
     /// Exactly this many bytes.
     Exact(usize),
     /// At least this many characters.
@@ -74,7 +116,7 @@ pub(crate) enum Width {
 }
 
 /// Where each wanted value stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mapping {
     pub ean: At,
     pub quantity: Vec<At>,
@@ -83,12 +125,62 @@ pub(crate) struct Mapping {
     pub price: Option<At>,
     pub condition: Option<At>,
     pub shop: Option<At>,
+    pub currency: Option<At>,
     /// In the order of the plan's filters.
     pub keep_if: Vec<At>,
     pub drop_if: Vec<At>,
     pub width: Width,
     /// A column that seems to say new or used and that no setting mentions.
     pub unused_condition: Option<String>,
+    /// The header's names, normalised; empty where there is none.
+    pub names: Vec<String>,
+    /// Was a column found by the vocabulary alone?
+    pub is_automatic: bool,
+    /// What the file's own prices and quantities say of `,` and `.`.
+    pub prices: Neighbours,
+    pub copies: Neighbours,
+    /// Is the comma the delimiter, so that a decimal comma makes a cell more?
+    pub comma: Option<CommaCut>,
+}
+
+/// How often a decimal comma was taken for a delimiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommaCut {
+    /// Never in the sample.
+    Unseen,
+    /// In some rows of it.
+    Seen,
+}
+
+impl Mapping {
+    /// A mapping of nothing but the reference.
+    pub(crate) fn at(ean: At) -> Self {
+        Self {
+            ean,
+            quantity: Vec::new(),
+            minus: None,
+            price: None,
+            condition: None,
+            shop: None,
+            currency: None,
+            keep_if: Vec::new(),
+            drop_if: Vec::new(),
+            width: Width::AtLeast(0),
+            unused_condition: None,
+            names: Vec::new(),
+            is_automatic: false,
+            prices: Neighbours::default(),
+            copies: Neighbours::default(),
+            comma: None,
+        }
+    }
+
+    /// Everything that is read of a row.
+    pub(crate) fn values(&self) -> impl Iterator<Item = At> {
+        let one = [Some(self.ean), self.minus, self.price, self.condition, self.shop, self.currency];
+        let many = self.quantity.iter().chain(&self.keep_if).chain(&self.drop_if).copied();
+        one.into_iter().flatten().chain(many)
+    }
 }
 
 /// Why the columns were not found: one sentence each.
@@ -126,6 +218,7 @@ pub(crate) fn resolve(plan: &Plan, header: Option<&[String]>, needs_price: bool)
     };
     let mut condition = optional("condition", columns.condition.as_ref());
     let shop = optional("shop", columns.shop.as_ref());
+    let currency = optional("currency", columns.currency.as_ref()).or_else(|| finder.only(CURRENCY));
     let minus = columns
         .minus
         .as_ref()
@@ -136,6 +229,7 @@ pub(crate) fn resolve(plan: &Plan, header: Option<&[String]>, needs_price: bool)
         "price" => price,
         "condition" => condition,
         "shop" => shop,
+        "currency" => currency,
         _ => None,
     };
     let mut filters = |rules: &[FilterRule]| -> Vec<Option<At>> {
@@ -153,43 +247,37 @@ pub(crate) fn resolve(plan: &Plan, header: Option<&[String]>, needs_price: bool)
             .collect()
     };
     let (keep_if, drop_if) = (filters(&plan.filters.keep_if), filters(&plan.filters.drop_if));
-    let looks_like_condition = finder.detect(CONDITION).ok().filter(|_| condition.is_none());
-    let nothing_configured = columns.ean.is_none() && columns.quantity.is_empty() && columns.price.is_none();
+    let looks_like_condition = finder.only(CONDITION).filter(|_| condition.is_none());
+    let is_automatic =
+        header.is_some() && (columns.ean.is_none() || columns.quantity.is_empty() || columns.price.is_none());
     let filtered = keep_if.contains(&looks_like_condition) || drop_if.contains(&looks_like_condition);
     let mut unused_condition = None;
     if let Some(At::Index(index)) = looks_like_condition.filter(|_| !filtered && columns.condition.is_none()) {
-        if nothing_configured {
+        if is_automatic {
             condition = Some(At::Index(index));
         } else {
             unused_condition = header.and_then(|names| names.get(index)).cloned();
         }
     }
-    let width = width(header, [ean, price, minus, condition, shop].into_iter().chain(quantity.iter().copied()));
+    let named_places = [ean, price, minus, condition, shop, currency].into_iter().chain(quantity.iter().copied());
+    let width = width(header, named_places.chain(keep_if.iter().copied()).chain(drop_if.iter().copied()));
     let quantity: Option<Vec<At>> = quantity.into_iter().collect();
     let (keep_if, drop_if): (Option<Vec<At>>, Option<Vec<At>>) =
         (keep_if.into_iter().collect(), drop_if.into_iter().collect());
     match (ean, quantity, keep_if, drop_if) {
         (Some(ean), Some(quantity), Some(keep_if), Some(drop_if)) if problems.is_empty() => {
-            Ok(Mapping { ean, quantity, minus, price, condition, shop, keep_if, drop_if, width, unused_condition })
+            let names = finder.names.unwrap_or_default();
+            let found =
+                Mapping { quantity, minus, price, condition, shop, currency, keep_if, drop_if, ..Mapping::at(ean) };
+            Ok(Mapping { width, unused_condition, names, is_automatic, ..found })
         }
         _ => Err(problems),
     }
 }
 
-/// The text to paste into the settings, with what the vocabulary suggests for this header.
-pub(crate) fn suggestion(header: &[String]) -> String {
-    let pick = |vocabulary: &[&str]| {
-        header
-            .iter()
-            .find(|name| vocabulary.contains(&normalised_name(name).as_str()))
-            .map_or_else(|| "\"…\"".to_owned(), |name| format!("{name:?}"))
-    };
-    format!(
-        "[connection.settings.columns]\nean = {}\nquantity = {}\nprice = {{ name = {}, unit = \"euro\" }}",
-        pick(EAN),
-        pick(QUANTITY),
-        pick(PRICE)
-    )
+/// Where a column stands under a header, or why it does not.
+pub(crate) fn place(header: &[String], spot: &Spot) -> Result<At, String> {
+    Finder { names: Some(header.iter().map(|name| normalised_name(name)).collect()) }.find(spot)
 }
 
 fn width(header: Option<&[String]>, places: impl Iterator<Item = Option<At>>) -> Width {
@@ -203,10 +291,36 @@ fn width(header: Option<&[String]>, places: impl Iterator<Item = Option<At>>) ->
     if last_char > 0 {
         return Width::AtLeast(last_char);
     }
-    let Some(names) = header else { return Width::Fields { least: last_field, most: usize::MAX } };
-    // A header with a trailing delimiter promises nothing about the column behind it.
-    let named = names.iter().rposition(|name| !name.trim().is_empty()).map_or(0, |at| at + 1);
-    Width::Fields { least: named.max(last_field), most: names.len() }
+    let needed = last_field;
+    // Without a header the sample says what is usual.
+    let Some(names) = header else { return Width::Fields { needed, named: needed, usual: needed, most: needed } };
+    let named = names.iter().rposition(|name| !name.trim().is_empty()).map_or(0, |at| at + 1).max(needed);
+    let usual = names.len().max(needed);
+    Width::Fields { needed, named, usual, most: usual }
+}
+
+/// Is this name, normalised, one under which shops say new or used?
+pub(crate) fn names_condition(name: &str) -> bool {
+    CONDITION.contains(&name) || CONDITION_SYNONYMS.contains(&name)
+}
+
+/// Do these cells name columns instead of holding values: a reference's and a quantity's or a price's?
+pub(crate) fn is_header<'a>(cells: impl Iterator<Item = &'a str>) -> bool {
+    let (mut ean, mut other) = (false, false);
+    for cell in cells {
+        let name = normalised_name(cell);
+        ean |= EAN.contains(&name.as_str());
+        other |= QUANTITY.contains(&name.as_str()) || PRICE.contains(&name.as_str());
+    }
+    ean && other
+}
+
+/// Do these names, normalised, stand where the mapping reads what they name?
+pub(crate) fn fits(mapping: &Mapping, names: &[String]) -> bool {
+    let stands = |at: At, vocabulary: &[&str]| matches!(at, At::Index(index) if names.get(index).is_some_and(|name| vocabulary.contains(&name.as_str())));
+    stands(mapping.ean, EAN)
+        && (mapping.quantity.iter().any(|at| stands(*at, QUANTITY))
+            || mapping.price.is_some_and(|at| stands(at, PRICE)))
 }
 
 struct Finder {
@@ -238,6 +352,16 @@ impl Finder {
             }
         }
         Err(format!("no column is named {}", wanted.join(" or ")))
+    }
+
+    /// The one column with a name of this list.
+    fn only(&self, vocabulary: &[&str]) -> Option<At> {
+        let mut places =
+            self.names.iter().flatten().enumerate().filter(|(_, name)| vocabulary.contains(&name.as_str()));
+        match (places.next(), places.next()) {
+            (Some((index, _)), None) => Some(At::Index(index)),
+            _ => None,
+        }
     }
 
     fn detect(&self, vocabulary: &[&str]) -> Result<At, String> {

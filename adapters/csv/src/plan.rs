@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use globset::GlobMatcher;
-use passerelle_contract::{Expectations, SettingsError};
-use passerelle_kit::money::{DecimalMark, PriceUnit};
+use passerelle_contract::{Cents, Expectations, SettingsError};
+use passerelle_kit::money::{DecimalMark, PriceUnit, USUAL_FLOOR};
 use passerelle_kit::settings;
 use regex::Regex;
 
@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub filters: FilterPlan,
     pub values: Values,
     pub expectations: Expectations,
+    /// Smallest price that is believed.
+    pub min_price: Cents,
 }
 
 /// Which file, and when it may be read.
@@ -46,6 +48,8 @@ pub(crate) struct Pick {
     pub settle: Duration,
     pub marker: Option<String>,
     pub max_age: Option<Duration>,
+    /// Where files build on each other: how often everything is read again.
+    pub full_every: Option<Duration>,
     pub mode: Mode,
     pub by_name: Vec<(GlobMatcher, NamedMode)>,
 }
@@ -77,6 +81,8 @@ pub(crate) struct Layout {
     pub stop_at: Option<Regex>,
     pub comment: Option<String>,
     pub shop_width: usize,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
 }
 
 /// Where one column is.
@@ -110,6 +116,7 @@ pub(crate) struct ColumnPlan {
     pub quantity_mark: DecimalMark,
     pub condition: Option<Wanted>,
     pub shop: Option<Wanted>,
+    pub currency: Option<Wanted>,
     /// Only for filters.
     pub others: Vec<(&'static str, Wanted)>,
 }
@@ -152,6 +159,7 @@ impl Plan {
             settle: check.settle(file.settle_seconds),
             marker: file.marker.filter(|marker| check.marker(marker)),
             max_age: file.max_age.as_deref().and_then(|text| check.duration("file.max_age", text)),
+            full_every: file.full_every.as_deref().and_then(|text| check.duration("file.full_every", text)),
             mode: file.mode,
             by_name: file
                 .mode_by_name
@@ -165,6 +173,12 @@ impl Plan {
         if (file.mode == Mode::ByName) == pick.by_name.is_empty() && check.problems.is_empty() {
             check.add("file.mode_by_name", "mode = \"by_name\" and mode_by_name go together: write both or neither");
         }
+        if pick.full_every.is_some() && file.mode == Mode::Full {
+            check.add(
+                "file.full_every",
+                "a full file is read whole every time: this is for mode = \"delta\" or \"by_name\"",
+            );
+        }
         let layout = Layout {
             format: file.format,
             delimiter: check.character("file.delimiter", file.delimiter.as_deref(), "auto", None),
@@ -175,6 +189,7 @@ impl Plan {
             stop_at: file.stop_at.as_deref().and_then(|text| check.regex("file.stop_at", text)),
             comment: file.comment.filter(|comment| !comment.is_empty()),
             shop_width: check.shop_width(file.shop_width),
+            sheet: file.sheet.filter(|sheet| !sheet.trim().is_empty()),
         };
         let columns = check.columns(read.columns, layout.format);
         let filters = FilterPlan {
@@ -203,6 +218,7 @@ impl Plan {
             keep_back: read.values.keep_back,
             ..Expectations::default()
         };
+        let min_price = read.limits.min_price_cents.map_or(USUAL_FLOOR, Cents);
         let values = Values {
             quantity_map: read
                 .values
@@ -216,7 +232,7 @@ impl Plan {
         let Some(place) = place else {
             return Err(SettingsError::one("path", "say where the file is"));
         };
-        Ok(Self { place, access: read.access, pick, layout, columns, filters, values, expectations })
+        Ok(Self { place, access: read.access, pick, layout, columns, filters, values, expectations, min_price })
     }
 }
 
@@ -276,14 +292,14 @@ mod tests {
                       "max_age": "36h", "settle_seconds": 0 },
             "columns": { "ean": { "name": ["EAN13", "Gencod"] }, "quantity": { "name": "Stock", "op": "as_is", "minus": "Réservé" },
                          "price": { "name": "PV TTC", "unit": "euro", "decimal": "auto" }, "vat": { "name": "TVA", "optional": true },
-                         "condition": { "name": "Etat", "optional": true }, "title": "Titre", "shop": { "index": 3 },
+                         "condition": { "name": "Etat", "optional": true }, "currency": { "name": "Devise", "optional": true }, "title": "Titre", "shop": { "index": 3 },
                          "updated": { "name": "Date maj", "format": "%d/%m/%Y %H:%M", "optional": true } },
             "filters": { "keep_if": [ { "column": "condition", "in": ["Neuf", "N", ""] } ],
                          "drop_if": [ { "column": "Rayon", "regex": "(?i)occasion|papeterie" } ],
                          "ean_prefix_drop": ["2", "02", "04", "000"], "shop_equals": "6505" },
             "values": { "quantity_map": { "oui": 1, "rupture": 0 }, "blank_quantity": "reject", "blank_price": "reject",
-                        "duplicates": "sum", "negative": "zero", "keep_back": 0 },
-            "limits": { "max_bad_ratio": 0.05, "max_shrink_ratio": 0.30, "min_rows": 50 }
+                        "duplicates": "sum", "negative": "zero", "keep_back": 0, "reference_suffix": "ignore" },
+            "limits": { "max_bad_ratio": 0.05, "max_shrink_ratio": 0.30, "min_rows": 50, "min_price_cents": 100 }
         }))
         .unwrap();
     }

@@ -1,14 +1,21 @@
 //! Cuts a stream of bytes into records and fields, with the physical line each record starts on.
 //!
 //! Written for stock files rather than for the RFC: a quote that does not open a field is a letter, a quote that never
-//! closes costs one line and not the file, CR, LF and CRLF may mix, and Ctrl-Z ends the file.
+//! closes costs one line and not the file, CR, LF and CRLF may mix. What stands behind an end-of-file character (Ctrl-Z) is read,
+//! and marked. Whether a record of several lines is one is for [`crate::strays`] to say.
 //!
 //! Invariant: memory is one buffer of [`BUFFER_BYTES`] whatever the file, and a good record costs no allocation.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
+use passerelle_contract::Ean;
+use passerelle_kit::reference::{self, MAX_FOUND};
+
+mod blocks;
+
+use blocks::Blocks;
 
 /// The one buffer. Much larger than a record so that moving the unread rest to its front is rare.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
@@ -17,7 +24,7 @@ pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 const CTRL_Z: u8 = 0x1A;
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+const BOM_BYTES: usize = 3;
 
 /// How records are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +33,13 @@ pub(crate) struct Syntax {
     pub delimiter: Option<u8>,
     /// Around fields that hold delimiters or line ends.
     pub quote: Option<u8>,
+    /// Is a quote inside a field written `\"` instead of twice?
+    pub backslash: bool,
+}
+
+impl Syntax {
+    /// Whole lines.
+    pub(crate) const LINES: Self = Self { delimiter: None, quote: None, backslash: false };
 }
 
 /// What [`Records::next`] found.
@@ -48,8 +62,7 @@ pub(crate) struct Records<R> {
     from: usize,
     to: usize,
     finished: bool,
-    /// Bytes stood behind a Ctrl-Z.
-    cut: bool,
+    marks: Marks,
     /// Physical line at `from`, from 1.
     next_line: u64,
     line: u64,
@@ -59,15 +72,50 @@ pub(crate) struct Records<R> {
     first_line_end: Option<usize>,
     terminated: bool,
     /// Read the next line without quotes: its quote never closes.
-    plain_once: bool,
-    unclosed: bool,
+    plain_once: Option<Unclosed>,
+    /// How the quote of the record at hand, if it has one that never closes, was found out.
+    unclosed: Option<Unclosed>,
+    /// The record was cut without regard to quotes, although it has some.
+    is_plain: bool,
+    /// A quote stands inside one of its quoted fields as no writer puts it there.
+    has_lone: bool,
+    /// References in a record that was too long.
+    long_eans: Vec<Ean>,
 }
 
+/// Where a quote was looked for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unclosed {
+    /// To the end of the file.
+    AtEnd,
+    /// In as many bytes as a record may have.
+    Within,
+}
+
+/// End-of-file characters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    /// One stands somewhere in what was read.
+    present: bool,
+    /// One at a line's start has ended the file.
+    ended: bool,
+    /// One ended the last line that was read: the file's end, unless more follows.
+    tail: bool,
+    /// The record at hand stands behind it.
+    behind: bool,
+    /// One stands between other letters: a damaged letter, not an end.
+    inside: bool,
+}
+
+/// A field between its quotes, if it has any.
 #[derive(Clone, Copy, Debug)]
 struct Field {
     start: usize,
     end: usize,
-    doubled_quotes: bool,
+    /// Quotes inside it are written twice, or behind a backslash.
+    escaped: bool,
+    /// Line ends stand inside it.
+    breaks: bool,
 }
 
 /// Where the cutting of a record stopped.
@@ -78,11 +126,12 @@ enum Cut {
         lines: u64,
         first_line_end: Option<usize>,
         terminated: bool,
+        has_lone: bool,
     },
     /// The buffer ends before the record does.
     More,
-    /// A quote does not close within the longest record.
-    Unclosed,
+    /// A quote does not close.
+    Unclosed(Unclosed),
 }
 
 impl<R: Read> Records<R> {
@@ -99,15 +148,18 @@ impl<R: Read> Records<R> {
             from: 0,
             to: 0,
             finished: false,
-            cut: false,
+            marks: Marks::default(),
             next_line: 1,
             line: 0,
             record: 0..0,
             fields: Vec::new(),
             first_line_end: None,
             terminated: true,
-            plain_once: false,
-            unclosed: false,
+            plain_once: None,
+            unclosed: None,
+            is_plain: false,
+            has_lone: false,
+            long_eans: Vec::new(),
         }
     }
 
@@ -128,34 +180,49 @@ impl<R: Read> Records<R> {
             if self.from == self.to && !self.refill()? {
                 return Ok(Step::End);
             }
-            let quote = if self.plain_once { None } else { self.syntax.quote };
+            self.marks.behind = self.marks.ended;
+            let quote = if self.plain_once.is_some() { None } else { self.syntax.quote };
             match self.cut_record(quote) {
                 Cut::Done { end, first_line_end: Some(_), .. } if end - self.from > MAX_RECORD_BYTES => {
-                    self.plain_once = true;
+                    self.plain_once = Some(Unclosed::Within);
                 }
-                Cut::Done { end, next, lines, first_line_end, terminated } => {
-                    self.unclosed = std::mem::take(&mut self.plain_once);
+                Cut::Done { end, next, lines, first_line_end, terminated, has_lone } => {
+                    self.has_lone = has_lone;
+                    self.unclosed = None;
+                    self.is_plain = false;
                     self.line = self.next_line;
                     self.next_line += lines;
                     self.record = self.from..end;
                     self.from = next;
                     self.first_line_end = first_line_end;
                     self.terminated = terminated;
+                    if let Some(unclosed) = self.plain_once.take() {
+                        self.without_quotes(unclosed);
+                    }
                     if end - self.record.start > MAX_RECORD_BYTES {
+                        self.long_eans = reference::eans_in(self.raw());
                         return Ok(Step::TooLong);
                     }
+                    let tail = std::mem::take(&mut self.marks.tail);
+                    if self.marks.present {
+                        self.look_for_marks();
+                    }
                     if !self.is_blank() {
+                        self.marks.inside |= tail;
                         return Ok(Step::Record);
                     }
+                    self.marks.tail |= tail;
                 }
                 Cut::More if self.to - self.from <= MAX_RECORD_BYTES + 1 => {
                     self.refill()?;
                 }
                 Cut::More if quote.is_none() => {
-                    self.skip_long_line()?;
+                    self.long_eans.clear();
+                    self.skip_long_line(true)?;
                     return Ok(Step::TooLong);
                 }
-                Cut::More | Cut::Unclosed => self.plain_once = true,
+                Cut::More => self.plain_once = Some(Unclosed::Within),
+                Cut::Unclosed(unclosed) => self.plain_once = Some(unclosed),
             }
         }
     }
@@ -165,7 +232,7 @@ impl<R: Read> Records<R> {
         if self.from == self.to && !self.refill()? {
             return Ok(false);
         }
-        self.skip_long_line()?;
+        self.skip_long_line(false)?;
         Ok(true)
     }
 
@@ -184,14 +251,29 @@ impl<R: Read> Records<R> {
         self.terminated
     }
 
-    /// Does a quote open in this line that never closes?
-    pub(crate) const fn is_unclosed(&self) -> bool {
+    /// Does a quote open in this line that never closes, and where was its end looked for?
+    pub(crate) const fn unclosed(&self) -> Option<Unclosed> {
         self.unclosed
     }
 
-    /// Did bytes stand behind a Ctrl-Z?
-    pub(crate) const fn was_cut(&self) -> bool {
-        self.cut
+    /// Was the record cut without regard to its quotes?
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Does the record stand behind an end-of-file character?
+    pub(crate) const fn is_behind_end(&self) -> bool {
+        self.marks.behind
+    }
+
+    /// Did an end-of-file character stand between other letters?
+    pub(crate) const fn has_mark_inside(&self) -> bool {
+        self.marks.inside
+    }
+
+    /// References that stood in a record that was too long.
+    pub(crate) fn long_eans(&self) -> &[Ean] {
+        &self.long_eans
     }
 
     /// The record as written, without its line end.
@@ -203,36 +285,120 @@ impl<R: Read> Records<R> {
         self.fields.len()
     }
 
-    /// A field without its quotes; `true` when quotes inside it are doubled.
+    /// A field without its quotes; `true` when quotes inside it are escaped.
     pub(crate) fn field(&self, index: usize) -> Option<(&[u8], bool)> {
-        self.fields.get(index).map(|field| (&self.buffer[field.start..field.end], field.doubled_quotes))
+        self.fields.get(index).map(|field| (&self.buffer[field.start..field.end], field.escaped))
     }
 
-    /// Gives back all but the first physical line of a record that makes no sense, so that a stray quote costs one line.
-    pub(crate) fn keep_first_line_only(&mut self) {
-        if let Some(end) = self.first_line_end.take() {
-            self.from = end;
+    /// Is every quote of the record where a writer puts it, on one line? Nearly every record is so.
+    pub(crate) const fn is_regular(&self) -> bool {
+        self.first_line_end.is_none() && !self.has_lone
+    }
+
+    /// Does a quote stand inside a quoted field as no writer puts it there?
+    pub(crate) const fn has_lone_quotes(&self) -> bool {
+        self.has_lone
+    }
+
+    /// Does the record stand on several lines?
+    pub(crate) const fn spans_lines(&self) -> bool {
+        self.first_line_end.is_some()
+    }
+
+    /// Lines of the record beyond its first.
+    pub(crate) const fn inner_lines(&self) -> u64 {
+        self.next_line - self.line - 1
+    }
+
+    /// The fields that stand on several lines.
+    pub(crate) fn broken_fields(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let broken = self.fields.iter().enumerate().filter(|(_, field)| field.breaks);
+        broken.map(|(index, field)| (index, &self.buffer[field.start..field.end]))
+    }
+
+    /// Cuts the first physical line of the record again, without regard to quotes, and gives its other lines back.
+    pub(crate) fn cut_plain(&mut self) {
+        let Some(delimiter) = self.syntax.delimiter else { return };
+        let start = self.record.start;
+        let Some((end, next)) = line_end(&self.buffer[start..self.to], 0, true) else { return };
+        self.fields.clear();
+        let _done = cut_fields(
+            &self.buffer[start..start + end],
+            start,
+            self.syntax_of(delimiter, None),
+            true,
+            &mut self.fields,
+        );
+        self.record = start..start + end;
+        if self.first_line_end.take().is_some() {
+            self.from = start + next;
             self.next_line = self.line + 1;
             self.terminated = true;
+        }
+        self.without_quotes(Unclosed::Within);
+    }
+
+    /// Takes the quotes around plainly cut fields away, and looks for one that opens and does not close.
+    fn without_quotes(&mut self, how: Unclosed) {
+        let Some(quote) = self.syntax.quote else { return };
+        (self.is_plain, self.has_lone) = (true, false);
+        for field in &mut self.fields {
+            let bytes = &self.buffer[field.start..field.end];
+            if bytes.first() != Some(&quote) {
+                continue;
+            }
+            let inside = bytes.len() >= 2 && bytes.last() == Some(&quote);
+            if bytes.iter().filter(|byte| **byte == quote).count() % 2 == 1 {
+                self.unclosed = Some(how);
+            } else if inside {
+                let inner = &bytes[1..bytes.len() - 1];
+                field.escaped = inner.windows(2).any(|pair| pair == [quote, quote]);
+                (field.start, field.end) = (field.start + 1, field.end - 1);
+            }
+        }
+    }
+
+    /// An end-of-file character at the end of a line ends the file if nothing follows; between letters it is a damaged one.
+    fn look_for_marks(&mut self) {
+        let range = self.record.clone();
+        let Some(last) = self.buffer[range.clone()].iter().rposition(|byte| !is_nothing(*byte)) else {
+            self.marks.ended |= memchr(CTRL_Z, &self.buffer[range]).is_some();
+            return;
+        };
+        self.marks.inside |= memchr(CTRL_Z, &self.buffer[range.start..=range.start + last]).is_some();
+        let tail = range.start + last + 1..range.end;
+        if memchr(CTRL_Z, &self.buffer[tail.clone()]).is_some() {
+            self.marks.tail = true;
+            if self.syntax.delimiter.is_some() {
+                self.buffer[tail].fill(b' ');
+            } else {
+                self.record.end = tail.start;
+            }
         }
     }
 
     fn is_blank(&self) -> bool {
         let raw = self.raw();
         // A blank byte first is rare enough to look at the rest.
-        raw.first().is_none_or(|byte| byte.is_ascii_whitespace() && *byte != b'\t' || *byte == 0)
-            && raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+        raw.first().is_none_or(|byte| is_nothing(*byte) && *byte != b'\t') && raw.iter().all(|byte| is_nothing(*byte))
     }
 
     fn cut_record(&mut self, quote: Option<u8>) -> Cut {
-        while self.buffer[self.from..self.to].starts_with(BOM) {
-            // Files joined end to end carry theirs in the middle.
-            self.from += BOM.len();
+        loop {
+            match &self.buffer[self.from..self.to] {
+                // Files joined end to end carry theirs in the middle.
+                [0xEF, 0xBB, 0xBF, ..] => self.from += BOM_BYTES,
+                [CTRL_Z, ..] => {
+                    self.from += 1;
+                    (self.marks.ended, self.marks.behind) = (true, true);
+                }
+                _ => break,
+            }
         }
         self.fields.clear();
         let bytes = &self.buffer[self.from..self.to];
         if let Some(delimiter) = self.syntax.delimiter {
-            return cut_fields(bytes, self.from, delimiter, quote, self.finished, &mut self.fields);
+            return cut_fields(bytes, self.from, self.syntax_of(delimiter, quote), self.finished, &mut self.fields);
         }
         let Some((end, next)) = line_end(bytes, 0, self.finished) else { return Cut::More };
         Cut::Done {
@@ -241,6 +407,7 @@ impl<R: Read> Records<R> {
             lines: 1,
             first_line_end: None,
             terminated: next > end,
+            has_lone: false,
         }
     }
 
@@ -266,35 +433,57 @@ impl<R: Read> Records<R> {
         let fresh = self.to..self.to + read;
         self.to = fresh.end;
         self.finished = read == 0;
-        if let Some(at) = memchr(CTRL_Z, &self.buffer[fresh.clone()]) {
-            let end = fresh.start + at;
-            let rest = &self.buffer[end..fresh.end];
-            self.cut = rest.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != CTRL_Z && *byte != 0);
-            self.to = end;
-            self.finished = true;
-        }
+        self.marks.present = self.marks.present || memchr(CTRL_Z, &self.buffer[fresh]).is_some();
         Ok(true)
     }
 
-    /// Passes over a physical line that is longer than any record.
-    fn skip_long_line(&mut self) -> io::Result<()> {
+    const fn syntax_of(&self, delimiter: u8, quote: Option<u8>) -> Cutters {
+        Cutters { delimiter, quote, backslash: self.syntax.backslash }
+    }
+
+    /// Passes over a physical line that is longer than any record, and looks for the references in it if asked to.
+    fn skip_long_line(&mut self, look: bool) -> io::Result<()> {
+        /// More than a written reference takes, so that none is cut in two.
+        const OVERLAP: usize = 128;
         self.line = self.next_line;
         self.record = 0..0;
         self.fields.clear();
         self.first_line_end = None;
-        self.plain_once = false;
+        self.plain_once = None;
         loop {
-            if let Some((end, next)) = line_end(&self.buffer[self.from..self.to], 0, self.finished) {
+            let found = line_end(&self.buffer[self.from..self.to], 0, self.finished);
+            if look && self.long_eans.len() < MAX_FOUND {
+                let end = found.map_or(self.to, |(end, _)| self.from + end);
+                for ean in reference::eans_in(&self.buffer[self.from..end]) {
+                    if !self.long_eans.contains(&ean) {
+                        self.long_eans.push(ean);
+                    }
+                }
+                self.long_eans.truncate(MAX_FOUND);
+            }
+            if let Some((end, next)) = found {
                 self.from += next;
                 self.next_line += 1;
                 self.terminated = next > end;
                 return Ok(());
             }
-            // Keep the last byte: a CR there may belong to a CRLF.
-            self.from = self.to.saturating_sub(1).max(self.from);
+            self.from = self.to.saturating_sub(OVERLAP).max(self.from);
             self.refill()?;
         }
     }
+}
+
+/// The bytes that cut a record into fields.
+#[derive(Clone, Copy)]
+struct Cutters {
+    delimiter: u8,
+    quote: Option<u8>,
+    backslash: bool,
+}
+
+/// Blanks, NUL bytes and end-of-file characters say nothing.
+const fn is_nothing(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0 || byte == CTRL_Z
 }
 
 /// End of the line that starts at `from`, and start of the next one. `None` when the bytes end first.
@@ -309,32 +498,31 @@ fn line_end(bytes: &[u8], from: usize, finished: bool) -> Option<(usize, usize)>
 }
 
 /// Cuts a record into fields in one walk. `base` is where `bytes` stands in the buffer.
-fn cut_fields(
-    bytes: &[u8],
-    base: usize,
-    delimiter: u8,
-    quote: Option<u8>,
-    finished: bool,
-    fields: &mut Vec<Field>,
-) -> Cut {
-    let (mut at, mut lines, mut first_line_end) = (0, 1, None);
+fn cut_fields(bytes: &[u8], base: usize, cutters: Cutters, finished: bool, fields: &mut Vec<Field>) -> Cut {
+    let Cutters { delimiter, quote, .. } = cutters;
+    let mut blocks = Blocks::new(delimiter, quote);
+    let (mut at, mut lines, mut first_line_end, mut has_lone) = (0, 1, None, false);
     loop {
         let opening = quote.filter(|quote| bytes.get(at) == Some(quote));
         let end = if let Some(quote) = opening {
-            let (end, doubled_quotes) = match closing_quote(bytes, at + 1, delimiter, quote, finished) {
-                Ok(found) => found,
-                Err(cut) => return cut,
-            };
-            count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
-            fields.push(Field { start: base + at + 1, end: base + end, doubled_quotes });
+            let Closing { at: end, escaped, lone, breaks } =
+                match closing_quote(bytes, at + 1, cutters, quote, finished, &mut blocks) {
+                    Ok(found) => found,
+                    Err(cut) => return cut,
+                };
+            has_lone |= lone;
+            if breaks {
+                count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
+            }
+            fields.push(Field { start: base + at + 1, end: base + end, escaped, breaks });
             end + 1
         } else {
-            let end = match memchr3(delimiter, b'\n', b'\r', &bytes[at..]) {
-                Some(found) => at + found,
+            let end = match blocks.end(bytes, at) {
+                Some(found) => found,
                 None if finished => bytes.len(),
                 None => return Cut::More,
             };
-            fields.push(Field { start: base + at, end: base + end, doubled_quotes: false });
+            fields.push(Field { start: base + at, end: base + end, escaped: false, breaks: false });
             end
         };
         if bytes.get(end) == Some(&delimiter) {
@@ -354,30 +542,63 @@ fn cut_fields(
             lines,
             first_line_end: first_line_end.map(|end: usize| base + end),
             terminated: next > end,
+            has_lone,
         };
     }
 }
 
-/// The quote that closes a field: the first one, not doubled, before a delimiter or a line end.
-fn closing_quote(bytes: &[u8], from: usize, delimiter: u8, quote: u8, finished: bool) -> Result<(usize, bool), Cut> {
-    let (mut at, mut doubled) = (from, false);
+/// Where a field between quotes ends, and what stands in it.
+struct Closing {
+    at: usize,
+    escaped: bool,
+    lone: bool,
+    breaks: bool,
+}
+
+/// The quote that closes a field: the first one, not escaped, before a delimiter or a line end.
+fn closing_quote(
+    bytes: &[u8],
+    from: usize,
+    cutters: Cutters,
+    quote: u8,
+    finished: bool,
+    blocks: &mut Blocks,
+) -> Result<Closing, Cut> {
+    let (mut at, mut escaped, mut lone, mut breaks) = (from, false, false, false);
     loop {
-        let Some(found) = memchr(quote, &bytes[at..]).map(|found| at + found) else {
-            return Err(if finished || bytes.len() > MAX_RECORD_BYTES { Cut::Unclosed } else { Cut::More });
+        let Some((found, breaks_before)) = blocks.quote(bytes, at) else {
+            return Err(match (finished, bytes.len() > MAX_RECORD_BYTES) {
+                (true, false) => Cut::Unclosed(Unclosed::AtEnd),
+                (_, true) => Cut::Unclosed(Unclosed::Within),
+                (false, false) => Cut::More,
+            });
         };
+        breaks |= breaks_before;
         if found > MAX_RECORD_BYTES {
-            return Err(Cut::Unclosed);
+            return Err(Cut::Unclosed(Unclosed::Within));
+        }
+        let closing = Closing { at: found, escaped, lone, breaks };
+        let backslashes = || bytes[from..found].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if cutters.backslash && backslashes() % 2 == 1 {
+            escaped = true;
+            at = found + 1;
+            continue;
         }
         match bytes.get(found + 1) {
-            None if finished => return Ok((found, doubled)),
+            None if finished => return Ok(closing),
             None => return Err(Cut::More),
-            Some(next) if *next == delimiter || *next == b'\n' || *next == b'\r' => return Ok((found, doubled)),
-            Some(next) if *next == quote => {
-                doubled = true;
+            Some(next) if *next == cutters.delimiter || *next == b'\n' || *next == b'\r' => {
+                return Ok(closing);
+            }
+            Some(next) if *next == quote && !cutters.backslash => {
+                escaped = true;
                 at = found + 2;
             }
             // A quote inside a field, as in `24" écran`: a letter.
-            Some(_) => at = found + 1,
+            Some(_) => {
+                lone = true;
+                at = found + 1;
+            }
         }
     }
 }
@@ -408,7 +629,7 @@ mod tests {
 
     use super::*;
 
-    const SYNTAX: Syntax = Syntax { delimiter: Some(b';'), quote: Some(b'"') };
+    const SYNTAX: Syntax = Syntax { delimiter: Some(b';'), quote: Some(b'"'), backslash: false };
 
     /// Hands out a few bytes at a time, so that every border falls inside something.
     struct Dribble<'a>(&'a [u8], usize);
@@ -480,20 +701,70 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_z_ends_the_file_and_a_mark_in_the_middle_is_dropped() {
+    fn what_stands_behind_an_end_of_file_character_is_read_and_marked() {
+        let marks = |text: &[u8]| {
+            let mut records = Records::new(text, SYNTAX);
+            let mut behind = Vec::new();
+            while records.next().unwrap() != Step::End {
+                behind.push((records.line(), records.is_behind_end()));
+            }
+            (behind, records.has_mark_inside())
+        };
         assert_eq!(read("a;b\r\n\u{FEFF}c\r\n\u{1A}\0\0"), rows(&[(1, "a|b"), (2, "c")]));
-        let mut records = Records::new(b"a\n\x1ab\n".as_slice(), SYNTAX);
-        while records.next().unwrap() != Step::End {}
-        assert!(records.was_cut());
+        assert_eq!(marks(b"a\n\x1a\0\n"), (vec![(1, false)], false));
+        assert_eq!(marks(b"a\nb;c\x1a"), (vec![(1, false), (2, false)], false));
+        assert_eq!(marks(b"a\n\x1ab\nc\n"), (vec![(1, false), (2, true), (3, true)], false));
+        assert_eq!(marks(b"a\x1a\n\n"), (vec![(1, false)], false));
+        assert_eq!(marks(b"a\x1a\nb\n"), (vec![(1, false), (2, false)], true));
+        assert_eq!(marks(b"a;L\x1at\x1a;c\nb\n"), (vec![(1, false), (2, false)], true));
     }
 
     #[test]
     fn a_record_that_makes_no_sense_gives_its_other_lines_back() {
         let mut records = Records::new(b"a;\"b\nc;d\"\ne".as_slice(), SYNTAX);
         assert_eq!(records.next().unwrap(), Step::Record);
-        records.keep_first_line_only();
+        records.cut_plain();
+        assert_eq!((records.raw(), records.unclosed()), (b"a;\"b".as_slice(), Some(Unclosed::Within)));
         assert_eq!(records.next().unwrap(), Step::Record);
         assert_eq!((records.line(), records.raw()), (2, b"c;d\"".as_slice()));
+    }
+
+    #[test]
+    fn a_plainly_cut_line_keeps_its_words_in_quotes() {
+        let mut records = Records::new(b"\"Art\" et;\"b\"\"c\"\"\";d\n".as_slice(), SYNTAX);
+        records.next().unwrap();
+        records.cut_plain();
+        let fields: Vec<_> =
+            (0..3).map(|at| String::from_utf8_lossy(records.field(at).unwrap().0).into_owned()).collect();
+        assert_eq!(fields, ["\"Art\" et", "b\"\"c\"\"", "d"]);
+        assert_eq!(records.unclosed(), None);
+    }
+
+    #[test]
+    fn quotes_behind_a_backslash_close_nothing() {
+        let text = br#""a";"L'affaire \"D\"";"18,90"
+"b";"x\\";"1"
+"#;
+        let mut records = Records::new(text.as_slice(), Syntax { backslash: true, ..SYNTAX });
+        let mut found = Vec::new();
+        while records.next().unwrap() != Step::End {
+            assert!(records.is_regular());
+            found.push(String::from_utf8_lossy(records.field(1).unwrap().0).into_owned());
+        }
+        assert_eq!(found, [r#"L'affaire \"D\""#, r"x\\"]);
+    }
+
+    #[test]
+    fn the_references_of_a_line_that_is_too_long_are_found() {
+        for text in [
+            format!("9782070000012;{}\n", "z".repeat(90_000)),
+            format!("{};9782070000012\n", "z".repeat(300_000)),
+            format!("{}9782070000012{}\n", "z".repeat(BUFFER_BYTES - 6), "z".repeat(90_000)),
+        ] {
+            let mut records = Records::new(text.as_bytes(), SYNTAX);
+            assert_eq!(records.next().unwrap(), Step::TooLong);
+            assert_eq!(records.long_eans().iter().map(ToString::to_string).collect::<Vec<_>>(), ["9782070000012"]);
+        }
     }
 
     proptest! {

@@ -87,12 +87,17 @@ pub(crate) struct FileTable {
     pub mode: Mode,
     /// For `mode = "by_name"`: the first glob that matches the base name decides; none matching means `full`.
     pub mode_by_name: Vec<ModeByName>,
-    /// A file older than this is reported as stale: `36h`, `2d`, `90m`.
+    /// A file older than this is reported as stale: `36h`, `2d`, `90m`. Default: three times the usual interval between exports, three
+    /// days at least.
     pub max_age: Option<String>,
+    /// For `mode = "delta"` or `"by_name"` on a folder: everything there is read again this often (`7d`). Default: never.
+    pub full_every: Option<String>,
     /// A file is read once it has been left alone for this many seconds. Default 120; 0 reads at once.
     pub settle_seconds: Option<u32>,
     /// A file is read once a file with this ending stands beside it (`.ok`), instead of `settle_seconds`.
     pub marker: Option<String>,
+    /// Workbooks: the sheet to read, by its name. Default: the only visible one that holds anything.
+    pub sheet: Option<String>,
     /// `art-asc`: characters of the shop number (default 4).
     pub shop_width: Option<u32>,
 }
@@ -128,9 +133,15 @@ pub(crate) enum EncodingName {
     /// Old DOS tills.
     #[serde(rename = "cp850")]
     Cp850,
+    /// Old Macintosh programs.
+    #[serde(rename = "macintosh")]
+    Macintosh,
     /// A spreadsheet's "Unicode text".
     #[serde(rename = "utf-16le")]
     Utf16Le,
+    /// The same, the other way round.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
 }
 
 /// What an absent reference means.
@@ -201,6 +212,9 @@ pub(crate) struct Columns {
     pub quantity: Option<Column>,
     /// The shop's price, VAT included.
     pub price: Option<Column>,
+    /// Currency of the price; other prices than those in euros are refused. Default: a column named `Devise`, `Monnaie` or
+    /// `Currency`.
+    pub currency: Option<Column>,
     /// VAT rate; only for filters.
     pub vat: Option<Column>,
     /// New or used; used copies are left out.
@@ -306,6 +320,8 @@ pub(crate) struct Values {
     pub negative: Negative,
     /// Copies of every reference that stay with the shop.
     pub keep_back: u32,
+    /// What stands behind a book's EAN (`9782…-01`): `reject` (default), `ignore` (a copy's number) or `used` (marks used copies).
+    pub reference_suffix: ReferenceSuffix,
 }
 
 /// What a blank quantity means.
@@ -369,6 +385,19 @@ pub(crate) enum Negative {
     Reject,
 }
 
+/// What stands behind a book's EAN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReferenceSuffix {
+    /// The row is refused.
+    #[default]
+    Reject,
+    /// It tells copies of one book apart.
+    Ignore,
+    /// It marks used copies, which are left out.
+    Used,
+}
+
 /// When a file is not trusted.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -379,6 +408,8 @@ pub(crate) struct LimitsTable {
     pub max_shrink_ratio: Option<f64>,
     /// A file with fewer good rows is held. Default: no minimum.
     pub min_rows: Option<u64>,
+    /// Prices below this many cents are placeholders: their rows stay behind, and their quantities are heard. Default 50.
+    pub min_price_cents: Option<u32>,
 }
 
 /// Reads a text or a table, keeping the path of what is wrong inside the table.

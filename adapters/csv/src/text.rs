@@ -18,13 +18,14 @@ pub(crate) fn decode(bytes: &[u8], encoding: EncodingName) -> Cow<'_, str> {
     }
     match encoding {
         // UTF-16 was turned into UTF-8 before it was cut into fields.
-        EncodingName::Utf8 | EncodingName::Utf16Le => String::from_utf8_lossy(bytes),
+        EncodingName::Utf8 | EncodingName::Utf16Le | EncodingName::Utf16Be => String::from_utf8_lossy(bytes),
         EncodingName::Auto => match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
         },
         EncodingName::Windows1252 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
         EncodingName::Iso8859_15 => encoding_rs::ISO_8859_15.decode_without_bom_handling(bytes).0,
+        EncodingName::Macintosh => encoding_rs::MACINTOSH.decode_without_bom_handling(bytes).0,
         EncodingName::Cp850 => Cow::Owned(bytes.iter().map(|byte| cp850(*byte)).collect()),
     }
 }
@@ -74,6 +75,7 @@ mod tests {
             (b"\xE9t\xE9 \x80".as_slice(), EncodingName::Auto),
             (b"\xE9t\xE9 \x80", EncodingName::Windows1252),
             (b"\xE9t\xE9 \xA4", EncodingName::Iso8859_15),
+            (b"\x8Et\x8E \xDB", EncodingName::Macintosh),
         ] {
             assert_eq!(decode(bytes, encoding), "été €", "{encoding:?}");
         }

@@ -94,6 +94,20 @@ async fn a_header_that_cannot_be_understood_is_shown_with_a_mapping_to_paste() {
     for part in ["Prix achat", "ean = \"EAN13\"", "quantity = \"Stock\"", "name = \"PV TTC\""] {
         assert!(error.context.contains(part), "{part} in {error}");
     }
+    let trade = "Code article;EAN13;Px Achat;Px Vente TTC;Qté dispo\nA1;9782999999107;9,00;18,90;3\nA2;9782999999114;4,00;7,90;0\n";
+    let error = refusal("stock.csv", trade.as_bytes(), json!({})).await;
+    for part in
+        ["ean = \"EAN13\"", "quantity = \"Qté dispo\"", "name = \"Px Vente TTC\"", "line 2: EAN13 \"9782999999107\""]
+    {
+        assert!(error.context.contains(part), "{part} in {error}");
+    }
+    // What was found and reads nothing is told with three rows and with what would work.
+    let codes = trade.to_owned() + "A3;9782999999121;4,00;7,90;0\n";
+    let wrong = json!({ "columns": { "ean": "Code article", "quantity": "Qté dispo", "price": "Px Vente TTC" } });
+    let pulled = pull_bytes("stock.csv", codes.as_bytes(), wrong).await.unwrap();
+    let told = pulled.warnings.join("\n");
+    assert!(told.contains("none of the 3 rows could be kept") && told.contains("line 4"), "{told}");
+    assert!(told.contains("ean = \"EAN13\"") && !told.contains("quantity ="), "{told}");
     let renamed = refusal("stock.csv", HEADER.as_bytes(), json!({ "columns": { "quantity": "Qté" } })).await;
     assert!(renamed.context.contains("no column is named Qté"), "{renamed}");
 }
@@ -143,14 +157,7 @@ async fn art_asc_lines_of_another_width_or_shop_are_kept_apart() {
     let found = lines_of(text, json!({ "file": { "format": "art-asc" }, "filters": { "shop_equals": "6505" } })).await;
     assert_eq!(
         found,
-        [
-            "1 good 9782999999107 1890 3",
-            "2 BadLine",
-            "3 BadLine",
-            "4 FilteredOut",
-            "5 good 9782999999114 0 1",
-            "end Snapshot"
-        ]
+        ["1 good 9782999999107 1890 3", "2 BadLine", "3 BadLine", "4 FilteredOut", "5 ZeroPrice", "end Snapshot"]
     );
     let wide =
         lines_of(b"00006505978299999910700030000001890\n", json!({ "file": { "format": "art-asc", "shop_width": 8 } }))
@@ -172,7 +179,7 @@ async fn odd_bytes_and_hints_do_not_stop_a_file() {
     )
     .await
     .unwrap();
-    assert_eq!(cut.lines, ["2 good 9782999999107 1890 3", "end Partial"]);
+    assert_eq!(cut.lines, ["2 good 9782999999107 1890 3", "3 BehindEnd", "end Partial"]);
 }
 
 #[tokio::test]
@@ -217,7 +224,11 @@ async fn a_delete_file_needs_no_price() {
 #[tokio::test]
 async fn a_file_still_being_written_is_left_alone() {
     let waiting = refusal("stock.csv", HEADER.as_bytes(), json!({ "file": { "settle_seconds": 600 } })).await;
-    assert_eq!((waiting.class, waiting.code), (Class::Transient, "FileIncomplete"));
+    assert_eq!((waiting.class, waiting.code), (Class::Waiting, "FileIncomplete"));
+    let wait = waiting.retry_after.unwrap().as_secs();
+    assert!((590..=601).contains(&wait) && waiting.context.contains("is read in"), "{wait} {waiting}");
+    let marked = refusal("stock.csv", HEADER.as_bytes(), json!({ "file": { "marker": ".ok" } })).await;
+    assert_eq!((marked.class, marked.retry_after.is_some()), (Class::Waiting, true), "{marked}");
     let missing = pull(&json!({ "path": "no-such-file.csv" }), Context::default()).await.err().unwrap();
     assert_eq!((missing.class, missing.code), (Class::Data, "Unreadable"));
 }

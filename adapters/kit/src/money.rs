@@ -1,7 +1,7 @@
 //! Prices and quantities as people and tills write them, in exact integers.
 //!
 //! Understands decimal comma and point, thousands separators and the euro's names; refuses other currencies and whatever
-//! would need a guess.
+//! would need a guess. What one text leaves open (`1,250`) may be settled by the other values of its column: [`Neighbours`].
 //!
 //! Invariant: no binary float, ever. A price is rounded half up to the cent and says so; a quantity is whole or refused.
 
@@ -58,6 +58,29 @@ pub struct Count {
     pub clamped: bool,
 }
 
+/// Prices below this are placeholders unless a shop's settings say otherwise: no new book costs less.
+pub const USUAL_FLOOR: Cents = Cents(50);
+
+/// The price that goes with a stated quantity: both are statements of their own.
+///
+/// What is sold out is heard whatever stands in its price. With copies left, a price that is missing, zero or below `floor` is a
+/// problem; the quantity was said all the same.
+///
+/// # Errors
+/// [`NumberProblem`] of the price, with copies left.
+pub fn price_beside_copies(
+    price: Result<Price, NumberProblem>,
+    copies: u32,
+    floor: Cents,
+) -> Result<Option<Price>, NumberProblem> {
+    let price = price.and_then(|price| match price.cents {
+        Cents(0) => Err(NumberProblem::Zero),
+        cents if cents < floor => Err(NumberProblem::BelowFloor),
+        _ => Ok(price),
+    });
+    if copies == 0 { Ok(price.ok()) } else { price.map(Some) }
+}
+
 /// Why a text is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberProblem {
@@ -76,15 +99,35 @@ pub enum NumberProblem {
     /// A quantity with a fraction.
     #[error("a quantity is a whole number")]
     Fraction,
+    /// A price in cents with a fraction: most often it is in euros.
+    #[error("a price in cents is a whole number; if these are euros, say so in the unit")]
+    CentFraction,
     /// `1,000`: one, or one thousand.
     #[error("this can be read with thousands or with decimals: say which with `decimal` (\"comma\" or \"point\")")]
     Ambiguous,
+    /// A price of zero beside copies that are left.
+    #[error("the price is 0: the software does not know it; correct the price there")]
+    Zero,
+    /// A price so small that it can only stand for an unknown one.
+    #[error(
+        "the price is below the smallest one that is believed (limits.min_price_cents); correct it, or lower that limit"
+    )]
+    BelowFloor,
 }
 
 impl NumberProblem {
     /// Every problem.
-    pub const ALL: [Self; 6] =
-        [Self::Missing, Self::Bad, Self::Negative, Self::Currency, Self::Fraction, Self::Ambiguous];
+    pub const ALL: [Self; 9] = [
+        Self::Missing,
+        Self::Bad,
+        Self::Negative,
+        Self::Currency,
+        Self::Fraction,
+        Self::CentFraction,
+        Self::Ambiguous,
+        Self::Zero,
+        Self::BelowFloor,
+    ];
 
     /// The stable code when the number is a price.
     #[must_use]
@@ -92,7 +135,10 @@ impl NumberProblem {
         let code = match self {
             Self::Missing => "MissingPrice",
             Self::Currency => "Currency",
-            Self::Bad | Self::Negative | Self::Fraction | Self::Ambiguous => "BadNumber",
+            Self::Ambiguous => "AmbiguousNumber",
+            Self::Zero => "ZeroPrice",
+            Self::BelowFloor => "PriceBelowFloor",
+            Self::Bad | Self::Negative | Self::Fraction | Self::CentFraction => "BadNumber",
         };
         DataProblem { code, severity: Severity::Unreadable }
     }
@@ -102,6 +148,7 @@ impl NumberProblem {
     pub const fn quantity_problem(self) -> DataProblem {
         let code = match self {
             Self::Missing => "MissingQuantity",
+            Self::Ambiguous => "AmbiguousNumber",
             _ => "BadNumber",
         };
         DataProblem { code, severity: Severity::Unreadable }
@@ -116,16 +163,102 @@ impl NumberProblem {
             Self::Negative => "un prix ne peut pas être négatif.",
             Self::Currency => "le montant n'est pas en euros.",
             Self::Fraction => "une quantité est un nombre entier.",
+            Self::CentFraction => "un prix en centimes est un nombre entier.",
             Self::Ambiguous => "la valeur peut se lire avec des milliers ou avec des décimales.",
+            Self::Zero => "le prix est à zéro ; renseignez le prix de vente dans votre logiciel.",
+            Self::BelowFloor => {
+                "le prix est trop petit pour être vrai ; renseignez le prix de vente dans votre logiciel."
+            }
         }
     }
 }
 
-/// Reads a price.
+/// What the other values of a column say about its `,` and `.`.
+///
+/// A value like `7,90` shows a decimal mark, one like `1.234,50` or `1.234.567` a thousands separator; `1,250` shows nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    comma: Usage,
+    point: Usage,
+}
+
+/// What one character was seen to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    decimals: bool,
+    thousands: bool,
+}
+
+impl Neighbours {
+    /// Looks at one value of the column, whatever it holds.
+    pub fn see(&mut self, text: &str) {
+        let Ok(number) = trimmed(text).and_then(without_euro) else { return };
+        let number = number.trim_matches(|c: char| is_blank(c) || matches!(c, '-' | '+' | '(' | ')'));
+        let is_number = |c: char| c.is_ascii_digit() || is_thousands_separator(c);
+        let Some(at) = number.rfind([',', '.']).filter(|_| number.chars().all(is_number)) else { return };
+        let (head, found, after) = (&number[..at], number.as_bytes()[at], &number[at + 1..]);
+        let (mark, other) =
+            if found == b',' { (&mut self.comma, &mut self.point) } else { (&mut self.point, &mut self.comma) };
+        if head.bytes().any(|byte| byte == found) {
+            mark.thousands = true;
+        } else if head.contains([',', '.']) {
+            mark.decimals = true;
+            other.thousands = true;
+        } else if !after.is_empty() && !could_be_thousands(head, after) {
+            mark.decimals = true;
+        }
+    }
+
+    /// How to read a `,` or `.` before three digits; `None` when nothing was seen or two things were.
+    const fn mark_for(self, found: u8) -> Option<DecimalMark> {
+        let (own, other) = if found == b',' { (self.comma, self.point) } else { (self.point, self.comma) };
+        let as_decimals = if found == b',' { DecimalMark::Comma } else { DecimalMark::Point };
+        let as_thousands = if found == b',' { DecimalMark::Point } else { DecimalMark::Comma };
+        match (own.decimals, own.thousands, other.decimals) {
+            (true, false, false) => Some(as_decimals),
+            (false, true, _) | (false, false, true) => Some(as_thousands),
+            _ => None,
+        }
+    }
+}
+
+/// `1,250`, but neither `0,250` nor `1250,250`.
+fn could_be_thousands(head: &str, after: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    after.len() == 3 && (1..=3).contains(&head.len()) && digits(head) && digits(after) && !head.starts_with('0')
+}
+
+/// The mark that settles a text which alone could be read in two ways.
+fn settled(number: &str, mark: DecimalMark, beside: &Neighbours) -> Result<DecimalMark, NumberProblem> {
+    let digits = number.trim_start_matches(|c: char| is_blank(c) || matches!(c, '+' | '-' | '\u{2212}'));
+    match digits.split_once([',', '.']) {
+        Some((head, after)) if mark == DecimalMark::Auto && could_be_thousands(head, after) => {
+            beside.mark_for(digits.as_bytes()[head.len()]).ok_or(NumberProblem::Ambiguous)
+        }
+        _ => Ok(mark),
+    }
+}
+
+/// Reads a price that stands alone.
 ///
 /// # Errors
 /// [`NumberProblem`]; its `price_problem()` has the stable code.
 pub fn price(text: &str, unit: PriceUnit, mark: DecimalMark) -> Result<Price, NumberProblem> {
+    price_beside(text, unit, mark, &Neighbours::default())
+}
+
+/// Reads a price of a column whose other values are known.
+///
+/// In cents and thousandths a separator before three digits is thousands, and any other fraction is refused.
+///
+/// # Errors
+/// [`NumberProblem`]; its `price_problem()` has the stable code.
+pub fn price_beside(
+    text: &str,
+    unit: PriceUnit,
+    mark: DecimalMark,
+    beside: &Neighbours,
+) -> Result<Price, NumberProblem> {
     if let Some(cents) = plain_price(text.as_bytes(), unit, mark) {
         return Ok(Price { cents: Cents(cents), rounded: false });
     }
@@ -133,18 +266,30 @@ pub fn price(text: &str, unit: PriceUnit, mark: DecimalMark) -> Result<Price, Nu
     if is_no_number(text) {
         return Err(NumberProblem::Missing);
     }
-    let number = Decimal::read(&without_euro(text)?, mark)?;
+    let written = without_euro(text)?;
+    let number = match unit {
+        PriceUnit::Euro => Decimal::read(&written, settled(&written, mark, beside)?)?,
+        PriceUnit::Cent | PriceUnit::Millieuro => Decimal::read_whole(&written)?,
+    };
     if number.negative && number.mantissa != 0 {
         return Err(NumberProblem::Negative);
     }
     Ok(number.to_cents(unit))
 }
 
-/// Reads a quantity: whole copies, `3,00` being three.
+/// Reads a quantity that stands alone: whole copies, `3,00` being three.
 ///
 /// # Errors
 /// [`NumberProblem`]; its `quantity_problem()` has the stable code.
 pub fn quantity(text: &str, mark: DecimalMark) -> Result<Count, NumberProblem> {
+    quantity_beside(text, mark, &Neighbours::default())
+}
+
+/// Reads a quantity of a column whose other values are known.
+///
+/// # Errors
+/// [`NumberProblem`]; its `quantity_problem()` has the stable code.
+pub fn quantity_beside(text: &str, mark: DecimalMark, beside: &Neighbours) -> Result<Count, NumberProblem> {
     if let Some(copies) = plain_integer(text.as_bytes()) {
         return Ok(Count { copies, clamped: false });
     }
@@ -152,7 +297,7 @@ pub fn quantity(text: &str, mark: DecimalMark) -> Result<Count, NumberProblem> {
     if is_no_number(text) {
         return Err(NumberProblem::Missing);
     }
-    let number = Decimal::read(&grouped_quantity(text, mark)?, mark)?;
+    let number = Decimal::read(text, settled(text, mark, beside)?)?;
     let copies = number.whole().ok_or(NumberProblem::Fraction)?;
     if number.negative && copies != 0 {
         return Ok(Count { copies: 0, clamped: true });
@@ -221,11 +366,7 @@ struct Decimal {
 
 impl Decimal {
     fn read(text: &str, mark: DecimalMark) -> Result<Self, NumberProblem> {
-        let (negative, digits) = match text.as_bytes().first() {
-            Some(b'-') => (true, &text[1..]),
-            Some(b'+') => (false, &text[1..]),
-            _ => (text.starts_with('\u{2212}'), text.trim_start_matches('\u{2212}')),
-        };
+        let (negative, digits) = signed(text);
         let (whole, decimals) = split_decimals(digits.trim_start_matches(is_blank), mark);
         if decimals.is_some_and(str::is_empty) && whole.is_empty() {
             return Err(NumberProblem::Bad);
@@ -243,6 +384,15 @@ impl Decimal {
         if length == 0 { Err(NumberProblem::Bad) } else { Ok(number) }
     }
 
+    /// Whole cents or thousandths: separators can only stand before groups of three.
+    fn read_whole(text: &str) -> Result<Self, NumberProblem> {
+        let (negative, digits) = signed(text);
+        let is_fraction = digits.contains([',', '.']);
+        let number = grouped_digits(digits.trim_start_matches(is_blank))
+            .and_then(|digits| Self::read(&digits, DecimalMark::Auto).map(|number| Self { negative, ..number }));
+        number.map_err(|problem| if is_fraction { NumberProblem::CentFraction } else { problem })
+    }
+
     fn to_cents(&self, unit: PriceUnit) -> Price {
         let (numerator, denominator) = match unit {
             PriceUnit::Euro => (self.mantissa * 100, 10_u128.pow(self.scale)),
@@ -256,6 +406,20 @@ impl Decimal {
     fn whole(&self) -> Option<u128> {
         let unit = 10_u128.pow(self.scale);
         self.mantissa.is_multiple_of(unit).then_some(self.mantissa / unit)
+    }
+}
+
+/// Is it below zero, and what is left of it: `-3`, `3-` and `(3)`.
+fn signed(text: &str) -> (bool, &str) {
+    let behind_digit = |rest: &&str| rest.ends_with(|c: char| c.is_ascii_digit());
+    if let Some(rest) = text.strip_prefix(['-', '\u{2212}']) {
+        (true, rest)
+    } else if let Some(rest) = text.strip_suffix('-').filter(behind_digit) {
+        (true, rest)
+    } else if let Some(rest) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).filter(behind_digit) {
+        (true, rest)
+    } else {
+        (false, text.strip_prefix('+').unwrap_or(text))
     }
 }
 
@@ -288,25 +452,6 @@ fn grouped_digits(text: &str) -> Result<String, NumberProblem> {
         digits.push_str(group);
     }
     if count > 0 && !(1..=3).contains(&first.len()) { Err(NumberProblem::Bad) } else { Ok(digits) }
-}
-
-/// Settles `1.234` as thousands: copies have no fractions, so three digits other than `000` can only be a group.
-fn grouped_quantity(text: &str, mark: DecimalMark) -> Result<String, NumberProblem> {
-    let single = text.matches([',', '.']).count() == 1;
-    let Some((whole, group)) = text.split_once([',', '.']).filter(|_| single && mark == DecimalMark::Auto) else {
-        return Ok(text.to_owned());
-    };
-    let head = whole.trim_start_matches(['+', '-']);
-    let is_group = group.len() == 3
-        && group.bytes().all(|b| b.is_ascii_digit())
-        && (1..=3).contains(&head.len())
-        && head.bytes().all(|b| b.is_ascii_digit())
-        && !head.starts_with('0');
-    match (is_group, group) {
-        (false, _) => Ok(text.to_owned()),
-        (true, "000") => Err(NumberProblem::Ambiguous),
-        (true, _) => Ok(format!("{whole}{group}")),
-    }
 }
 
 /// Without blanks and spreadsheet decorations around.
@@ -393,7 +538,8 @@ mod tests {
             ("18", 1800),
             ("0", 0),
             (".95", 95),
-            ("18,900", 1890),
+            ("0,900", 90),
+            ("1234.500", 123_450),
             ("1.890,00", 189_000),
             ("1 234,50", 123_450),
             ("1\u{A0}234,50", 123_450),
@@ -433,6 +579,10 @@ mod tests {
             ("18,90,1", "BadNumber"),
             (",", "BadNumber"),
             ("18,-", "BadNumber"),
+            ("18,900", "AmbiguousNumber"),
+            ("1.250", "AmbiguousNumber"),
+            ("(5)", "BadNumber"),
+            ("5-", "BadNumber"),
             ("abc", "BadNumber"),
             ("18 $", "Currency"),
             ("CHF 18.90", "Currency"),
@@ -448,7 +598,12 @@ mod tests {
     fn the_unit_is_what_the_setting_says() {
         let read = |text, unit| price(text, unit, DecimalMark::Auto).unwrap();
         assert_eq!(read("0000001890", PriceUnit::Cent).cents, Cents(1890));
-        assert_eq!(read("1890,00", PriceUnit::Cent).cents, Cents(1890));
+        assert_eq!(read("1.890", PriceUnit::Cent).cents, Cents(1890));
+        assert_eq!(read("1 890", PriceUnit::Cent).cents, Cents(1890));
+        for euros in ["18,90", "18.9", "1890,00", "0,500,1"] {
+            let problem = price(euros, PriceUnit::Cent, DecimalMark::Auto).unwrap_err();
+            assert_eq!(problem, NumberProblem::CentFraction, "{euros}");
+        }
         assert_eq!(read("00018900", PriceUnit::Millieuro), Price { cents: Cents(1890), rounded: false });
         assert_eq!(read("18905", PriceUnit::Millieuro), Price { cents: Cents(1891), rounded: true });
     }
@@ -458,7 +613,7 @@ mod tests {
         for (written, cents, rounded) in
             [("17.905", 1791, true), ("17.904", 1790, true), ("26.989", 2699, true), ("17.900", 1790, false)]
         {
-            let read = price(written, PriceUnit::Euro, DecimalMark::Auto).unwrap();
+            let read = price(written, PriceUnit::Euro, DecimalMark::Point).unwrap();
             assert_eq!((read.cents.0, read.rounded), (cents, rounded), "{written}");
         }
     }
@@ -482,7 +637,6 @@ mod tests {
             ("0003", Ok((3, false))),
             ("1 234", Ok((1234, false))),
             ("1\u{202F}234", Ok((1234, false))),
-            ("1.234", Ok((1234, false))),
             ("1'234", Ok((1234, false))),
             ("-2", Ok((0, true))),
             ("-001", Ok((0, true))),
@@ -490,7 +644,11 @@ mod tests {
             ("999999999999", Ok((u32::MAX, false))),
             ("3,5", Err("BadNumber")),
             ("3.5", Err("BadNumber")),
-            ("1,000", Err("BadNumber")),
+            ("3-", Ok((0, true))),
+            ("(2)", Ok((0, true))),
+            ("1,000", Err("AmbiguousNumber")),
+            ("1.234", Err("AmbiguousNumber")),
+            ("1.500", Err("AmbiguousNumber")),
             ("10+", Err("BadNumber")),
             (">5", Err("BadNumber")),
             ("dispo", Err("BadNumber")),
@@ -500,15 +658,62 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_quantity_of_zero_is_heard_and_a_placeholder_is_no_price() {
+        let beside = |text: &str, copies| {
+            let price = price(text, PriceUnit::Euro, DecimalMark::Auto);
+            price_beside_copies(price, copies, USUAL_FLOOR).map(|price| price.map(|price| price.cents.0))
+        };
+        for text in ["", "NC", "-5", "0", "0,01", "abc"] {
+            assert_eq!(beside(text, 0), Ok(None), "{text}");
+            assert!(beside(text, 1).is_err(), "{text}");
+        }
+        assert_eq!(beside("0", 1), Err(NumberProblem::Zero));
+        assert_eq!(beside("0,49", 1), Err(NumberProblem::BelowFloor));
+        assert_eq!(beside("0,50", 1), Ok(Some(50)));
+        assert_eq!(beside("7,90", 0), Ok(Some(790)));
+    }
+
+    #[test]
+    fn the_other_values_of_a_column_settle_what_one_leaves_open() {
+        let beside = |values: &[&str]| {
+            let mut seen = Neighbours::default();
+            values.iter().for_each(|value| seen.see(value));
+            seen
+        };
+        let price = |text: &str, values: &[&str]| {
+            price_beside(text, PriceUnit::Euro, DecimalMark::Auto, &beside(values)).map(|read| read.cents.0)
+        };
+        assert_eq!(price("1,250", &["7.90", "12.90"]), Ok(125_000));
+        assert_eq!(price("1.250", &["7.90", "12.90"]), Ok(125));
+        assert_eq!(price("10,005", &["10,00 €"]), Ok(1001));
+        assert_eq!(price("1.250", &["1.234,50"]), Ok(125_000));
+        assert_eq!(price("1.250", &["1.234.567"]), Ok(125_000));
+        for nothing in [&["150", "2 400", "1.300"][..], &["7.90", "7,90"], &["", "abc", "=7,90"]] {
+            assert_eq!(price("1.250", nothing), Err(NumberProblem::Ambiguous), "{nothing:?}");
+        }
+        let copies = |text: &str, values: &[&str]| {
+            quantity_beside(text, DecimalMark::Auto, &beside(values)).map(|read| (read.copies, read.clamped))
+        };
+        let seen = ["3.000", "0.000", "-1.000"];
+        assert_eq!(copies("12.000", &seen), Ok((12, false)));
+        assert_eq!(copies("-1.000", &seen), Ok((0, true)));
+        assert_eq!(copies("1.500", &seen), Err(NumberProblem::Fraction));
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused_without_panic(text in "\\PC{0,40}") {
+            let mut seen = Neighbours::default();
+            seen.see(&text);
             let _ = price(&text, PriceUnit::Euro, DecimalMark::Auto);
             let _ = quantity(&text, DecimalMark::Comma);
         }
 
         #[test]
-        fn a_number_like_text_is_read_or_refused_without_panic(text in "[-+0-9.,' €]{0,64}") {
+        fn a_number_like_text_is_read_or_refused_without_panic(text in "[-+0-9.,'() €]{0,64}") {
+            let mut seen = Neighbours::default();
+            seen.see(&text);
             for unit in [PriceUnit::Euro, PriceUnit::Cent, PriceUnit::Millieuro] {
                 let _ = price(&text, unit, DecimalMark::Auto);
             }

@@ -1,10 +1,15 @@
 //! From an entry to a stock line, or to a row that stays behind with its reason.
 //!
-//! Invariant: pure; every entry becomes exactly one row. Prices of zero or above pass Culture's maximum are facts like any
-//! other: what may be sold is for the gateway's rules.
+//! Price and quantity are two statements: what is sold out is heard whatever stands in its price, and a price that cannot be
+//! read leaves a row behind whose quantity is heard all the same.
+//!
+//! Invariant: pure; every entry becomes exactly one row. Prices above pass Culture's maximum are facts like any other: what may
+//! be sold is for the gateway's rules.
 
 use jiff::Timestamp;
-use passerelle_contract::{DataError, DataProblem, Note, NoteKind, Position, Quantity, Row, Severity, StockLine};
+use passerelle_contract::{
+    DataError, DataProblem, Ean, Legible, Note, NoteKind, Position, Quantity, Row, Severity, StockLine,
+};
 use passerelle_kit::json::Scalar;
 use passerelle_kit::money::{self, Count, DecimalMark, NumberProblem, Price, PriceUnit};
 use passerelle_kit::reference::{self, ReferenceProblem};
@@ -23,6 +28,8 @@ pub(crate) struct Rows {
     pub(crate) notes: Vec<Note>,
     /// Entries whose `validUntil` was no instant; it was left out of account.
     pub(crate) unread_validity: u32,
+    /// Entries whose price is said to be in cents and has a fraction: most likely it is in euros.
+    pub(crate) cent_fractions: usize,
 }
 
 impl Rows {
@@ -33,7 +40,7 @@ impl Rows {
         };
         match self.line(&entry, at, reading, now) {
             Ok(line) => self.rows.push(Row::Good(line)),
-            Err(wrong) => self.rows.push(poison(at, shown_key(&entry), &wrong)),
+            Err(wrong) => self.rows.push(stays_behind(at, &entry, &wrong)),
         }
     }
 
@@ -45,18 +52,14 @@ impl Rows {
         now: Timestamp,
     ) -> Result<StockLine, Wrong> {
         let ean = read_reference(&entry.reference)?;
-        let price = read_price(&entry.price, reading.unit)?;
-        let count = read_quantity(&entry.available)?;
-        let mut note = |kind| self.notes.push(Note { at, ean: None, kind });
-        if price.rounded {
-            note(NoteKind::RoundedPrice);
-        }
+        let count = read_quantity(&entry.available).map_err(|wrong| wrong.about(ean, None))?;
+        let mut kinds = Vec::new();
         if count.clamped {
-            note(NoteKind::NegativeQuantityClamped);
+            kinds.push(NoteKind::NegativeQuantityClamped);
         }
         let copies = match validity(&entry.valid_until, now) {
             Validity::Passed => {
-                note(NoteKind::Expired);
+                kinds.push(NoteKind::Expired);
                 0
             }
             Validity::Open => count.copies,
@@ -65,7 +68,15 @@ impl Rows {
                 count.copies
             }
         };
-        Ok(StockLine { ean, price: Some(price.cents), quantity: Quantity::Exactly(copies), at })
+        let (price, written) = read_price(&entry.price, reading.unit);
+        self.cent_fractions += usize::from(price == Err(NumberProblem::CentFraction));
+        let price = money::price_beside_copies(price, copies, reading.min_price)
+            .map_err(|problem| Wrong::price(problem, &written).about(ean, Some(copies)))?;
+        if price.is_some_and(|price| price.rounded) {
+            kinds.push(NoteKind::RoundedPrice);
+        }
+        self.notes.extend(kinds.into_iter().map(|kind| Note { at, ean: Some(ean), kind }));
+        Ok(StockLine { ean, price: price.map(|price| price.cents), quantity: Quantity::Exactly(copies), at })
     }
 }
 
@@ -74,14 +85,24 @@ pub(crate) struct Wrong {
     problem: DataProblem,
     message: String,
     message_fr: String,
+    /// What the entry says all the same.
+    legible: Box<Legible>,
 }
 
 impl Wrong {
+    /// The entry names this reference, and states this quantity.
+    pub(crate) fn about(mut self, ean: Ean, copies: Option<u32>) -> Self {
+        self.legible.eans = vec![ean];
+        self.legible.quantity = copies.map(Quantity::Exactly);
+        self
+    }
+
     fn not_an_object() -> Self {
         Self {
             problem: DataProblem { code: "BadLine", severity: Severity::Unreadable },
             message: "the entry is not an object with ref, available and price".to_owned(),
             message_fr: "L'entrée n'est pas un objet avec ref, available et price.".to_owned(),
+            legible: Box::default(),
         }
     }
 
@@ -90,14 +111,20 @@ impl Wrong {
             problem: problem.problem(),
             message: format!("ref {}: {problem}", quoted(written)),
             message_fr: problem.message_fr(),
+            legible: Box::new(Legible {
+                eans: reference::eans_in(written.as_bytes()),
+                begins_with: reference::rounded_beginning(written),
+                ..Legible::default()
+            }),
         }
     }
 
-    fn price(problem: NumberProblem, written: &str) -> Self {
+    pub(crate) fn price(problem: NumberProblem, written: &str) -> Self {
         Self {
             problem: problem.price_problem(),
             message: format!("price {}: {problem}", quoted(written)),
             message_fr: format!("Prix : {}", problem.message_fr()),
+            legible: Box::default(),
         }
     }
 
@@ -106,6 +133,7 @@ impl Wrong {
             problem: problem.quantity_problem(),
             message: format!("available {}: {problem}", quoted(written)),
             message_fr: format!("Quantité : {}", problem.message_fr()),
+            legible: Box::default(),
         }
     }
 }
@@ -118,11 +146,28 @@ pub(crate) fn poison(at: Position, key: Option<String>, wrong: &Wrong) -> Row<St
         problem: wrong.problem,
         message: wrong.message.clone(),
         message_fr: wrong.message_fr.clone(),
-        legible: Box::default(),
+        legible: wrong.legible.clone(),
     }))
 }
 
-pub(crate) fn read_reference(written: &Scalar<'_>) -> Result<passerelle_contract::Ean, Wrong> {
+/// An entry that stays behind, with what it says as it is written.
+pub(crate) fn stays_behind(at: Position, entry: &WireEntry<'_>, wrong: &Wrong) -> Row<StockLine> {
+    let shown = |written: &Scalar<'_>| match written {
+        Scalar::Text(text) => format!("{:?}", shortened(text)),
+        Scalar::Number(text) => shortened(text),
+        Scalar::Missing => "(missing)".to_owned(),
+        Scalar::Null => "null".to_owned(),
+        Scalar::Other => "(neither a text nor a number)".to_owned(),
+    };
+    let (reference, available, price) = (shown(&entry.reference), shown(&entry.available), shown(&entry.price));
+    let mut row = poison(at, shown_key(entry), wrong);
+    if let Row::Poison(error) = &mut row {
+        error.legible.cells = Some(format!("ref={reference} available={available} price={price}"));
+    }
+    row
+}
+
+pub(crate) fn read_reference(written: &Scalar<'_>) -> Result<Ean, Wrong> {
     match written {
         // A number has lost its leading zeros: thirteen digits is what they stood for.
         Scalar::Number(digits) => {
@@ -134,9 +179,15 @@ pub(crate) fn read_reference(written: &Scalar<'_>) -> Result<passerelle_contract
     }
 }
 
-fn read_price(written: &Scalar<'_>, unit: PriceUnit) -> Result<Price, Wrong> {
-    read_number(written, |text, mark| money::price(text, unit, mark))
-        .map_err(|(problem, text)| Wrong::price(problem, &text))
+/// The price, and how it is written.
+fn read_price(written: &Scalar<'_>, unit: PriceUnit) -> (Result<Price, NumberProblem>, String) {
+    let text = written.number_text().unwrap_or_default().to_owned();
+    let read = read_number(written, |text, mark| {
+        // `1290.0` is how some programs print the whole number 1290 in JSON.
+        let whole = if mark == DecimalMark::Point { text.strip_suffix(".0").unwrap_or(text) } else { text };
+        money::price(if unit == PriceUnit::Cent { whole } else { text }, unit, mark)
+    });
+    (read.map_err(|(problem, _)| problem), text)
 }
 
 fn read_quantity(written: &Scalar<'_>) -> Result<Count, Wrong> {
@@ -200,6 +251,7 @@ mod tests {
         case_insensitive_keys: false,
         generation_1: false,
         leading_dot_numbers: false,
+        min_price: money::USUAL_FLOOR,
     };
 
     fn read(entry: &str) -> Rows {
@@ -244,7 +296,19 @@ mod tests {
                 r#"{"ref": "9782999999107", "available": 2, "price": 1, "validUntil": "2026-12-31T23:00:00Z"}"#,
                 ok(ean, 100, 2, &[]),
             ),
-            (r#"{"ref": "9782999999107", "available": 2, "price": 0}"#, ok(ean, 0, 2, &[])),
+            (r#"{"ref": "9782999999107", "available": 2, "price": 0}"#, Err("ZeroPrice")),
+            (r#"{"ref": "9782999999107", "available": 2, "price": 0.01}"#, Err("PriceBelowFloor")),
+            (r#"{"ref": "9782999999107", "available": 2, "price": "1,250"}"#, Err("AmbiguousNumber")),
+            (r#"{"ref": "9782999999107", "available": 2, "price": 1.250}"#, ok(ean, 125, 2, &[])),
+            (r#"{"ref": "9782999999107", "available": 0, "price": null}"#, ok(ean, 0, 0, &[])),
+            (r#"{"ref": "9782999999107", "available": 0}"#, ok(ean, 0, 0, &[])),
+            (r#"{"ref": "9782999999107", "available": 0, "price": "NC"}"#, ok(ean, 0, 0, &[])),
+            (r#"{"ref": "9782999999107", "available": -1, "price": -1}"#, ok(ean, 0, 0, &[NegativeQuantityClamped])),
+            (
+                r#"{"ref": "9782999999107", "available": 2, "price": null, "validUntil": "2026-05-31T23:00:00.000Z"}"#,
+                ok(ean, 0, 0, &[Expired]),
+            ),
+            (r#"{"ref": "9782999999107", "available": 9782070000012, "price": 1}"#, ok(ean, 100, u32::MAX, &[])),
             (r#"{"ref": "9782999999107", "available": 2, "price": 99999}"#, ok(ean, 9_999_900, 2, &[])),
             (r#"{"ref": "9782999999107", "available": 2}"#, Err("MissingPrice")),
             (r#"{"ref": "9782999999107", "available": 2, "price": null}"#, Err("MissingPrice")),
@@ -264,7 +328,43 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_stays_behind_says_what_it_can() {
+        let legible = |entry: &str| match &read(entry).rows[0] {
+            Row::Poison(error) => error.legible.clone(),
+            Row::Good(line) => panic!("{line:?}"),
+        };
+        let ean: Ean = "9782999999107".parse().unwrap();
+        for price in ["0", "null", "\"NC\"", "-5", "0.01"] {
+            let read = legible(&format!(r#"{{"ref": "9782999999107", "available": 4, "price": {price}}}"#));
+            assert_eq!((read.quantity, &read.eans[..]), (Some(Quantity::Exactly(4)), &[ean][..]), "{price}");
+            assert!(read.cells.is_some_and(|cells| cells.contains("available=4")), "{price}");
+        }
+        let read = legible(r#"{"ref": "9782999999107", "available": "plein", "price": 1}"#);
+        assert_eq!((read.quantity, &read.eans[..]), (None, &[ean][..]));
+        assert_eq!(legible(r#"{"ref": "9782999999107-01", "available": 1, "price": 1}"#).eans, [ean]);
+        let rounded = legible(r#"{"ref": "9,78299999911E+12", "available": 1, "price": 1}"#);
+        assert_eq!(rounded.begins_with.as_deref(), Some("97829999991"));
+    }
+
+    #[test]
     fn cents_are_whole() {
+        assert_eq!(outcome_in_cents("1290.0"), Some(1290));
+        assert_eq!(outcome_in_cents("12.90"), None);
+    }
+
+    fn outcome_in_cents(price: &str) -> Option<u32> {
+        let entry = format!(r#"{{"ref": "9782999999107", "available": 1, "price": {price}}}"#);
+        let mut rows = Rows::default();
+        let reading = Reading { unit: PriceUnit::Cent, ..READING };
+        rows.add(&RawValue::from_string(entry).unwrap(), AT, reading, Timestamp::UNIX_EPOCH);
+        match rows.rows.pop() {
+            Some(Row::Good(line)) => line.price.map(|price| price.0),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn cents_are_read_as_they_are() {
         let raw = RawValue::from_string(r#"{"ref": "9782999999107", "available": 1, "price": 1290}"#.into()).unwrap();
         let mut rows = Rows::default();
         rows.add(&raw, AT, Reading { unit: PriceUnit::Cent, ..READING }, Timestamp::UNIX_EPOCH);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use passerelle_contract::{
-    Adapter, Completeness, Context, Duplicates, End, Expectations, IntakeError, Page, Probe, PushIntake, SettingsError,
-    StockLine,
+    Adapter, Cents, Completeness, Context, Duplicates, End, Expectations, IntakeError, Page, Probe, PushIntake,
+    SettingsError, StockLine,
 };
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::push_body;
-use crate::settings::WireUnit;
+use crate::settings::{WireUnit, default_min_price};
 
 /// Largest body, in bytes. Editors send whole shops; pass Culture set no limit, we set one that a shop of 50 000
 /// references meets in five calls.
@@ -30,6 +30,9 @@ pub(crate) struct PushSettings {
     /// Copies of every reference that stay for the shop's own customers.
     #[serde(default)]
     keep_back: u32,
+    /// Prices below this many cents are placeholders: their rows stay behind, and their quantities are heard.
+    #[serde(default = "default_min_price")]
+    min_price_cents: u32,
 }
 
 const fn euro() -> WireUnit {
@@ -43,13 +46,19 @@ pub(crate) fn connect(settings: &Value, context: Context) -> Result<Arc<dyn Adap
         .token
         .resolve(&context.base_dir)
         .map_err(|wrong| SettingsError { problems: vec![wrong.at("token")] })?;
-    Ok(Arc::new(Intake { token, unit: settings.price_unit, keep_back: settings.keep_back }))
+    Ok(Arc::new(Intake {
+        token,
+        unit: settings.price_unit,
+        keep_back: settings.keep_back,
+        min_price: Cents(settings.min_price_cents),
+    }))
 }
 
 struct Intake {
     token: Secret,
     unit: WireUnit,
     keep_back: u32,
+    min_price: Cents,
 }
 
 impl Adapter for Intake {
@@ -65,7 +74,7 @@ impl Adapter for Intake {
 
 impl PushIntake for Intake {
     fn read(&self, body: &[u8]) -> Result<Page<StockLine>, IntakeError> {
-        let (rows, notes) = push_body::read(body, self.unit.into())?;
+        let (rows, notes) = push_body::read(body, self.unit.into(), self.min_price)?;
         let end = End {
             completeness: Completeness::Delta,
             cursor: None,

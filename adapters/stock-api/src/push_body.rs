@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use passerelle_contract::{IntakeError, Note, NoteKind, Position, Quantity, Row, StockLine};
+use passerelle_contract::{Cents, IntakeError, Note, NoteKind, Position, Quantity, Row, StockLine};
 use passerelle_kit::json::{Keys, Object, Scalar};
 use passerelle_kit::money::{self, DecimalMark, PriceUnit};
 use serde::Deserializer as _;
@@ -15,7 +15,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::facts::{poison, read_reference, shown_key};
+use crate::facts::{Wrong, read_reference, stays_behind};
 use crate::wire::{WireEntry, without_mark};
 
 /// Entries of one body; more is answered with 413.
@@ -43,7 +43,7 @@ type Rows = (Vec<Row<StockLine>>, Vec<Note>);
 ///
 /// # Errors
 /// [`IntakeError::Invalid`] with the map of messages, [`IntakeError::TooMany`] above [`MAX_ENTRIES`].
-pub(crate) fn read(body: &[u8], unit: PriceUnit) -> Result<Rows, IntakeError> {
+pub(crate) fn read(body: &[u8], unit: PriceUnit, floor: Cents) -> Result<Rows, IntakeError> {
     let root: &RawValue = serde_json::from_slice(without_mark(body)).map_err(|_| invalid("global", NOT_JSON))?;
     let object: Object<'_> = serde_json::from_str(root.get()).map_err(|_| invalid("global", NOT_AN_OBJECT))?;
     let list = match (object.raw("stocks", Keys::Exact), object.scalar("stocks", Keys::Exact)) {
@@ -56,15 +56,15 @@ pub(crate) fn read(body: &[u8], unit: PriceUnit) -> Result<Rows, IntakeError> {
         .deserialize_seq(Bounded)
         .map_err(|_| invalid("global", NOT_JSON))?
         .ok_or(IntakeError::TooMany)?;
-    read_entries(&entries, unit)
+    read_entries(&entries, unit, floor)
 }
 
-fn read_entries(entries: &[&RawValue], unit: PriceUnit) -> Result<Rows, IntakeError> {
+fn read_entries(entries: &[&RawValue], unit: PriceUnit, floor: Cents) -> Result<Rows, IntakeError> {
     let mut problems = Map::new();
     let (mut rows, mut notes) = (Vec::with_capacity(entries.len()), Vec::new());
     for (at, raw) in entries.iter().enumerate() {
         let position = Position::Entry { page: 1, entry: u32::try_from(at + 1).unwrap_or(u32::MAX) };
-        match read_entry(raw, position, unit, &mut notes) {
+        match read_entry(raw, position, (unit, floor), &mut notes) {
             Ok(row) => rows.push(row),
             Err(fields) => {
                 problems.extend(fields.into_iter().map(|(field, text)| {
@@ -85,7 +85,7 @@ type FieldProblems = Vec<(&'static str, &'static str)>;
 fn read_entry(
     raw: &RawValue,
     at: Position,
-    unit: PriceUnit,
+    (unit, floor): (PriceUnit, Cents),
     notes: &mut Vec<Note>,
 ) -> Result<Row<StockLine>, FieldProblems> {
     let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else { return Err(vec![("", NOT_AN_OBJECT)]) };
@@ -102,15 +102,16 @@ fn read_entry(
         let all = [("ref", reference.err()), ("available", copies.err()), ("price", price.err())];
         return Err(all.into_iter().filter_map(|(field, text)| Some((field, text?))).collect());
     };
-    Ok(match read_reference(&entry.reference) {
-        Ok(ean) => {
-            if price.rounded {
-                notes.push(Note { at, ean: None, kind: NoteKind::RoundedPrice });
-            }
-            Row::Good(StockLine { ean, price: Some(price.cents), quantity: Quantity::Exactly(copies), at })
+    let line = read_reference(&entry.reference).and_then(|ean| {
+        let written = entry.price.number_text().unwrap_or_default();
+        let price = money::price_beside_copies(Ok(price), copies, floor)
+            .map_err(|problem| Wrong::price(problem, written).about(ean, Some(copies)))?;
+        if price.is_some_and(|price| price.rounded) {
+            notes.push(Note { at, ean: Some(ean), kind: NoteKind::RoundedPrice });
         }
-        Err(wrong) => poison(at, shown_key(&entry), &wrong),
-    })
+        Ok(StockLine { ean, price: price.map(|price| price.cents), quantity: Quantity::Exactly(copies), at })
+    });
+    Ok(line.map_or_else(|wrong| stays_behind(at, &entry, &wrong), Row::Good))
 }
 
 const fn check_reference(written: &Scalar<'_>) -> Result<(), &'static str> {
@@ -141,12 +142,14 @@ fn read_price(written: &Scalar<'_>, unit: PriceUnit) -> Result<money::Price, &'s
         PriceUnit::Euro if number.decimals() > 2 => return Err(TOO_MANY_DECIMALS),
         _ => {}
     }
-    money::price(number.text, unit, DecimalMark::Point).map_err(|_| NOT_A_NUMBER)
+    let text = if unit == PriceUnit::Cent { number.whole } else { number.text };
+    money::price(text, unit, DecimalMark::Point).map_err(|_| NOT_A_NUMBER)
 }
 
 /// Digits, perhaps a sign before and decimals behind them; written as a number or as a text.
 struct PlainNumber<'a> {
     text: &'a str,
+    whole: &'a str,
     decimals: &'a str,
 }
 
@@ -164,7 +167,7 @@ impl<'a> PlainNumber<'a> {
         if whole.is_empty() || !all_digits(whole) || !all_digits(decimals) || text.len() > money::MAX_NUMBER_BYTES {
             return Err(NOT_A_NUMBER);
         }
-        Ok(Self { text, decimals })
+        Ok(Self { text, whole, decimals })
     }
 
     /// Decimals that change the value.
@@ -214,13 +217,12 @@ impl<'de> Visitor<'de> for Bounded {
 
 #[cfg(test)]
 mod tests {
-    use passerelle_contract::Cents;
     use proptest::prelude::*;
 
     use super::*;
 
     fn refused(body: &Value) -> Value {
-        match read(body.to_string().as_bytes(), PriceUnit::Euro) {
+        match read(body.to_string().as_bytes(), PriceUnit::Euro, money::USUAL_FLOOR) {
             Err(IntakeError::Invalid(map)) => map,
             other => panic!("{body}: {other:?}"),
         }
@@ -236,12 +238,22 @@ mod tests {
             {"ref": "9782999999107", "available": "4", "price": "12.34", "other": 1},
             {"ref": "9782999999114", "available": 0, "price": 12.900},
             {"ref": "shelf 3", "available": 1, "price": 1}]}"#;
-        let (rows, _) = read(body, PriceUnit::Euro).unwrap();
+        let (rows, _) = read(body, PriceUnit::Euro, money::USUAL_FLOOR).unwrap();
         let Row::Good(first) = &rows[0] else { panic!("{rows:?}") };
         assert_eq!((first.price, first.quantity), (Some(Cents(1234)), Quantity::Exactly(4)));
         let Row::Good(second) = &rows[1] else { panic!("{rows:?}") };
         assert_eq!((second.price, second.quantity), (Some(Cents(1290)), Quantity::Exactly(0)));
         assert!(matches!(&rows[2], Row::Poison(error) if error.key.as_deref() == Some("shelf 3")), "{rows:?}");
+    }
+
+    #[test]
+    fn a_placeholder_stays_behind_and_its_quantity_is_heard() {
+        let body = br#"{"stocks": [{"ref": "9782999999107", "available": 4, "price": 0.01},
+            {"ref": "9782999999107", "available": 0, "price": 0.01}]}"#;
+        let (rows, _) = read(body, PriceUnit::Euro, money::USUAL_FLOOR).unwrap();
+        let Row::Poison(error) = &rows[0] else { panic!("{rows:?}") };
+        assert_eq!((error.problem.code, error.legible.quantity), ("PriceBelowFloor", Some(Quantity::Exactly(4))));
+        assert!(matches!(&rows[1], Row::Good(line) if line.price.is_none()), "{rows:?}");
     }
 
     #[test]
@@ -276,20 +288,26 @@ mod tests {
     fn ten_thousand_entries_are_taken_and_one_more_is_not() {
         let entry = r#"{"ref": "9782999999107", "available": 1, "price": 1}"#;
         let body = |n: usize| format!("{{\"stocks\": [{}]}}", vec![entry; n].join(","));
-        assert_eq!(read(body(MAX_ENTRIES).as_bytes(), PriceUnit::Euro).unwrap().0.len(), MAX_ENTRIES);
-        assert_eq!(read(body(MAX_ENTRIES + 1).as_bytes(), PriceUnit::Euro), Err(IntakeError::TooMany));
+        assert_eq!(
+            read(body(MAX_ENTRIES).as_bytes(), PriceUnit::Euro, money::USUAL_FLOOR).unwrap().0.len(),
+            MAX_ENTRIES
+        );
+        assert_eq!(
+            read(body(MAX_ENTRIES + 1).as_bytes(), PriceUnit::Euro, money::USUAL_FLOOR),
+            Err(IntakeError::TooMany)
+        );
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&body, PriceUnit::Euro);
+            let _ = read(&body, PriceUnit::Euro, money::USUAL_FLOOR);
         }
 
         #[test]
         fn the_same_bytes_give_the_same_rows(price in "[0-9]{1,4}(\\.[0-9]{1,2})?", count in 0_u32..99) {
             let body = format!("{{\"stocks\": [{{\"ref\": \"9782999999107\", \"available\": {count}, \"price\": \"{price}\"}}]}}");
-            prop_assert_eq!(read(body.as_bytes(), PriceUnit::Euro), read(body.as_bytes(), PriceUnit::Euro));
+            prop_assert_eq!(read(body.as_bytes(), PriceUnit::Euro, money::USUAL_FLOOR), read(body.as_bytes(), PriceUnit::Euro, money::USUAL_FLOOR));
         }
     }
 }

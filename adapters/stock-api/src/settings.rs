@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use passerelle_contract::{Context, SettingProblem, SettingsError};
+use passerelle_contract::{Cents, Context, SettingProblem, SettingsError};
 use passerelle_kit::http;
-use passerelle_kit::money::PriceUnit;
+use passerelle_kit::money::{PriceUnit, USUAL_FLOOR};
 use passerelle_kit::secret::{Secret, SecretRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -75,6 +75,9 @@ pub(crate) struct Settings {
     /// Copies of every reference that stay for the shop's own customers.
     #[serde(default)]
     keep_back: u32,
+    /// Prices below this many cents are placeholders: their rows stay behind, and their quantities are heard.
+    #[serde(default = "default_min_price")]
+    min_price_cents: u32,
     /// Pages after which a pass is given up.
     #[serde(default = "default_max_pages")]
     #[schemars(range(min = 1))]
@@ -141,6 +144,9 @@ const fn default_limit() -> u32 {
 const fn default_margin() -> u32 {
     300
 }
+pub(crate) const fn default_min_price() -> u32 {
+    USUAL_FLOOR.0
+}
 const fn default_max_pages() -> u32 {
     2000
 }
@@ -177,6 +183,8 @@ pub(crate) struct Reading {
     pub(crate) case_insensitive_keys: bool,
     pub(crate) generation_1: bool,
     pub(crate) leading_dot_numbers: bool,
+    /// Smallest price that is believed.
+    pub(crate) min_price: Cents,
 }
 
 /// Reads and checks.
@@ -253,6 +261,7 @@ pub(crate) fn check(settings: &Value, context: &Context) -> Result<Checked, Sett
             case_insensitive_keys: settings.case_insensitive_keys,
             generation_1: settings.generation_1,
             leading_dot_numbers: settings.leading_dot_numbers,
+            min_price: Cents(settings.min_price_cents),
         },
     })
 }

@@ -218,6 +218,7 @@ impl<'a> Walk<'a> {
                 rows.add(raw, Position::Entry { page: self.pages, entry }, reading, self.started);
             }
             self.unread_validity += rows.unread_validity;
+            self.judge.cent_fractions += rows.cent_fractions;
             self.ready.push_back(Page { rows: rows.rows, notes: rows.notes, skipped: 0, end: None });
         }
     }
@@ -279,11 +280,13 @@ impl SeenReferences {
 struct PriceJudge {
     open: bool,
     held_pages: usize,
+    /// Prices in cents that have a fraction.
+    cent_fractions: usize,
 }
 
 impl PriceJudge {
     const fn new(open: bool) -> Self {
-        Self { open, held_pages: 0 }
+        Self { open, held_pages: 0, cent_fractions: 0 }
     }
 
     const fn has_judged(&self) -> bool {
@@ -292,7 +295,8 @@ impl PriceJudge {
 
     fn judge(&mut self, held: &VecDeque<Page<StockLine>>) -> Result<(), AdapterError> {
         self.held_pages += 1;
-        if self.open && (prices(held).count() >= MIN_PRICES_FOR_MEDIAN || self.held_pages >= MAX_HELD_PAGES) {
+        let seen = prices(held).count() + self.cent_fractions;
+        if self.open && (seen >= MIN_PRICES_FOR_MEDIAN || self.held_pages >= MAX_HELD_PAGES) {
             return self.close(held);
         }
         Ok(())
@@ -304,6 +308,14 @@ impl PriceJudge {
         }
         self.open = false;
         let mut prices: Vec<u32> = prices(held).collect();
+        if self.cent_fractions >= MIN_PRICES_FOR_MEDIAN && self.cent_fractions > prices.len() {
+            let context = format!(
+                "{} of the first {} prices have decimals, and cents have none: check price_unit (euro or cent)",
+                self.cent_fractions,
+                prices.len() + self.cent_fractions
+            );
+            return Err(AdapterError::new(Class::Settings, "ImplausiblePriceUnit", LIST, context));
+        }
         if prices.len() < MIN_PRICES_FOR_MEDIAN {
             return Ok(());
         }

@@ -201,6 +201,7 @@ mod tests {
         case_insensitive_keys: false,
         generation_1: false,
         leading_dot_numbers: false,
+        min_price: passerelle_kit::money::USUAL_FLOOR,
     };
 
     fn entries(body: &str, reading: Reading) -> Result<usize, NotAPage> {

@@ -28,7 +28,9 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound, KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store, StoreError, Traffic, VenueQueue, WakeUps,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store,
+    StoreError, Traffic, VenueQueue, WakeUps,
 };
 
 type Connection = <Db as sqlx::Database>::Connection;

@@ -11,7 +11,7 @@ use passerelle_kit::secret::Secret;
 use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
-use super::{Found, Listed, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, mode_of, stale_warning};
+use super::{Found, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, Opened, Sight, mode_of};
 use crate::identity;
 use crate::plan::Pick;
 use crate::scan::{About, read_error};
@@ -87,19 +87,17 @@ impl Http {
         let tag = download.header("etag").map(str::to_owned);
         let fail = |error| read_error(error, &operation);
         let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(fail)?);
-        let mut bytes = 0;
         while let Some(piece) = download.chunk().await? {
-            bytes += piece.len() as u64;
             file.write_all(&piece).await.map_err(fail)?;
         }
         file.flush().await.map_err(fail)?;
         tokio::io::AsyncSeekExt::rewind(&mut file).await.map_err(fail)?;
         let now = SystemTime::now();
-        let listed = Listed { name: self.name(), bytes, modified };
+        let name = self.name();
         let about = About {
-            mode: mode_of(pick, &listed.name),
-            warnings: stale_warning(pick, &listed, now).into_iter().collect(),
-            name: listed.name,
+            mode: mode_of(pick, &name),
+            warnings: Vec::new(),
+            name,
             operation,
             modified,
             cursor: None,
@@ -107,12 +105,16 @@ impl Http {
             now,
             unchanged: None,
         };
-        Ok(Found::File(file.into_std().await, about))
+        Ok(Found::File(Box::new(Opened { file: file.into_std().await, about, newer: Vec::new(), reading: None })))
     }
 
-    pub(crate) async fn reach(&self) -> Result<String, AdapterError> {
+    pub(crate) async fn reach(&self) -> Result<Sight, AdapterError> {
         let answer = self.client.get(&self.probing()).await?;
-        if answer.status == 200 { Ok(answer.saw()) } else { Err(answer.refused()) }
+        if answer.status != 200 {
+            return Err(answer.refused());
+        }
+        let modified = answer.header("last-modified").and_then(http_date);
+        Ok(Sight { saw: answer.saw(), newest: modified.map(|modified| (self.name(), modified)) })
     }
 
     fn probing(&self) -> Get {

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use passerelle_contract::{AdapterError, Class, Cursor};
 
-use super::{Found, Listed, check_settled, choose, mode_of, stale_warning};
+use super::{Chosen, Found, Listed, Opened, Sight, check_settled, choose, mode_of, newest};
 use crate::plan::Pick;
 use crate::scan::{About, read_error};
+use crate::settings::NamedMode;
 
 /// Most entries of a folder that are looked at.
 const MAX_LISTED: usize = 50_000;
@@ -26,53 +27,67 @@ impl Local {
     pub(crate) fn find(&self, pick: &Pick, from: Option<&Cursor>, now: SystemTime) -> Result<Found, AdapterError> {
         let operation = format!("read {}", self.path.display());
         let fail = |error| open_error(error, &operation);
-        let (path, file, mode, cursor) = if std::fs::metadata(&self.path).map_err(fail)?.is_dir() {
-            match choose(list(&self.path).map_err(fail)?, pick, from, &operation)? {
-                Some(choice) => (self.path.join(&choice.file.name), choice.file, choice.mode, choice.cursor),
-                None => return Ok(Found::NothingNew(from.cloned().unwrap_or_else(|| Cursor(String::new())))),
-            }
-        } else {
+        if !std::fs::metadata(&self.path).map_err(fail)?.is_dir() {
             let file = stat(&self.path).map_err(fail)?;
+            Self::settled(&self.path, &file, pick, now)?;
             let mode = mode_of(pick, &file.name);
-            (self.path.clone(), file, mode, None)
+            let (file, about) = open(&self.path, file, mode, now)?;
+            return Ok(Found::File(Box::new(Opened { file, about, newer: Vec::new(), reading: None })));
+        }
+        let choice = match choose(list(&self.path).map_err(fail)?, pick, from, now, &operation)? {
+            Chosen::File(choice) => *choice,
+            Chosen::NothingNew(cursor, warnings) => return Ok(Found::NothingNew(cursor, warnings)),
         };
-        let operation = format!("read {}", path.display());
-        let marker = pick.marker.as_ref().and_then(|ending| stat(&beside(&path, ending)).ok());
-        check_settled(pick, &file, marker.as_ref(), now, &operation)?;
-        let opened = std::fs::File::open(&path).map_err(|error| open_error(error, &operation))?;
-        let warnings = stale_warning(pick, &file, now).into_iter().collect();
-        let seen = file.clone();
-        let about = About {
-            name: file.name.clone(),
-            operation,
-            modified: file.modified,
-            mode,
-            cursor,
-            tag: None,
-            warnings,
-            now,
-            unchanged: Some(Box::new(move || stat(&path).is_ok_and(|now| now == seen))),
-        };
-        Ok(Found::File(opened, about))
+        let path = self.path.join(&choice.file.name);
+        Self::settled(&path, &choice.file, pick, now)?;
+        let (file, mut about) = open(&path, choice.file, choice.mode, now)?;
+        about.warnings = choice.warnings;
+        let newer = choice
+            .newer
+            .into_iter()
+            .map(|(file, mode)| open(&self.path.join(&file.name), file, mode, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Found::File(Box::new(Opened { file, about, newer, reading: choice.reading })))
+    }
+
+    fn settled(path: &Path, file: &Listed, pick: &Pick, now: SystemTime) -> Result<(), AdapterError> {
+        let marker = pick.marker.as_ref().and_then(|ending| stat(&beside(path, ending)).ok());
+        check_settled(pick, file, marker.as_ref(), now, &format!("read {}", path.display()))
     }
 
     /// Says what is there.
-    pub(crate) fn reach(&self, pick: &Pick) -> Result<String, AdapterError> {
+    pub(crate) fn reach(&self, pick: &Pick) -> Result<Sight, AdapterError> {
         let operation = format!("look at {}", self.path.display());
         let fail = |error| open_error(error, &operation);
         let metadata = std::fs::metadata(&self.path).map_err(fail)?;
         if metadata.is_dir() {
             let files = list(&self.path).map_err(fail)?;
             let count = files.len();
-            return match choose(files, pick, None, &operation)? {
-                Some(choice) => {
-                    Ok(format!("{} holds {count} files; next is {}", self.path.display(), choice.file.name))
-                }
-                None => Ok(format!("{} holds {count} files", self.path.display())),
-            };
+            let newest = newest(files, pick, &operation)?;
+            let saw = format!("{} holds {count} files; the newest is {}", self.path.display(), newest.name);
+            return Ok(Sight::of(saw, Some(newest)));
         }
-        Ok(format!("{} is there, {} bytes", self.path.display(), metadata.len()))
+        let saw = format!("{} is there, {} bytes", self.path.display(), metadata.len());
+        Ok(Sight::of(saw, stat(&self.path).ok()))
     }
+}
+
+fn open(path: &Path, file: Listed, mode: NamedMode, now: SystemTime) -> Result<(std::fs::File, About), AdapterError> {
+    let operation = format!("read {}", path.display());
+    let opened = std::fs::File::open(path).map_err(|error| open_error(error, &operation))?;
+    let (path, seen) = (path.to_owned(), file.clone());
+    let about = About {
+        name: file.name,
+        operation,
+        modified: file.modified,
+        mode,
+        cursor: None,
+        tag: None,
+        warnings: Vec::new(),
+        now,
+        unchanged: Some(Box::new(move || stat(&path).is_ok_and(|now| now == seen))),
+    };
+    Ok((opened, about))
 }
 
 fn stat(path: &Path) -> std::io::Result<Listed> {

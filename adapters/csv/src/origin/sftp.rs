@@ -15,10 +15,13 @@ use russh_sftp::client::SftpSession;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use url::Url;
 
-use super::{Found, Listed, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, check_settled, choose, mode_of, stale_warning};
+use super::{
+    Choice, Chosen, Found, Listed, MAX_DOWNLOAD_BYTES, MAX_FETCH_TIME, Opened, Sight, changed_meanwhile, check_settled,
+    choose, mode_of, newest,
+};
 use crate::plan::Pick;
 use crate::scan::{About, read_error};
-use crate::settings::Access;
+use crate::settings::{Access, NamedMode};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,17 +87,25 @@ impl Sftp {
                 None
             }
         });
-        let host_key = access.host_key.as_deref().and_then(HostKey::read);
-        if host_key.is_none() {
-            let message =
-                "write the key as `ssh-keyscan HOST` prints it after the host name, or its SHA256:… fingerprint";
-            problems.push(SettingProblem { path: "access.host_key".into(), message: message.into() });
+        let host_key = match HostKey::read(access.host_key.as_deref().unwrap_or_default()) {
+            Ok(key) => Some(key),
+            Err(message) => {
+                problems.push(SettingProblem { path: "access.host_key".into(), message: message.into() });
+                None
+            }
+        };
+        let path = percent_encoding::percent_decode_str(url.path()).decode_utf8().map(std::borrow::Cow::into_owned);
+        if path.is_err() {
+            let message = "the path is not UTF-8: write it as it is, with its blanks and accents".into();
+            problems.push(SettingProblem { path: "url".into(), message });
         }
-        let (Some(host_key), true) = (host_key, problems.is_empty()) else { return Err(SettingsError { problems }) };
+        let (Some(host_key), Ok(path), true) = (host_key, path, problems.is_empty()) else {
+            return Err(SettingsError { problems });
+        };
         Ok(Self {
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(22),
-            path: url.path().to_owned(),
+            path,
             user: access.user.clone().unwrap_or_default(),
             password,
             private_key,
@@ -112,13 +123,20 @@ impl Sftp {
         within(MAX_FETCH_TIME, &operation, self.fetch_now(pick, from, &operation)).await
     }
 
-    pub(crate) async fn reach(&self) -> Result<String, AdapterError> {
+    pub(crate) async fn reach(&self, pick: &Pick) -> Result<Sight, AdapterError> {
         let operation = self.operation("look at");
         let look = async {
+            let fail = |error| sftp_error(error, &operation);
             let drop = self.sign_in(&operation).await?;
-            let metadata = drop.sftp.metadata(&self.path).await.map_err(|error| sftp_error(error, &operation))?;
-            let what = if metadata.is_dir() { "folder" } else { "file" };
-            Ok(format!("signed in to {}; the {what} {} is there", self.host, self.path))
+            let is_folder = drop.sftp.metadata(&self.path).await.map_err(fail)?.is_dir();
+            let what = if is_folder { "folder" } else { "file" };
+            let newest = if is_folder {
+                newest(drop.list(&self.path).await.map_err(fail)?, pick, &operation)?
+            } else {
+                drop.stat(&self.path).await.map_err(fail)?
+            };
+            let saw = format!("signed in to {}; the {what} {} is there", self.host, self.path);
+            Ok(Sight::of(saw, Some(newest)))
         };
         within(PROBE_TIMEOUT, &operation, look).await
     }
@@ -131,41 +149,31 @@ impl Sftp {
         let fail = |error| sftp_error(error, operation);
         let drop = self.sign_in(operation).await?;
         let now = SystemTime::now();
-        let (path, file, mode, cursor) = if drop.sftp.metadata(&self.path).await.map_err(fail)?.is_dir() {
-            match choose(drop.list(&self.path).await.map_err(fail)?, pick, from, operation)? {
-                None => return Ok(Found::NothingNew(from.cloned().unwrap_or_else(|| Cursor(String::new())))),
-                Some(choice) => {
-                    let path = format!("{}/{}", self.path.trim_end_matches('/'), choice.file.name);
-                    (path, choice.file, choice.mode, choice.cursor)
-                }
+        let folder = self.path.trim_end_matches('/');
+        let (path, choice) = if drop.sftp.metadata(&self.path).await.map_err(fail)?.is_dir() {
+            match choose(drop.list(&self.path).await.map_err(fail)?, pick, from, now, operation)? {
+                Chosen::NothingNew(cursor, warnings) => return Ok(Found::NothingNew(cursor, warnings)),
+                Chosen::File(choice) => (format!("{folder}/{}", choice.file.name), *choice),
             }
         } else {
             let file = drop.stat(&self.path).await.map_err(fail)?;
             let mode = mode_of(pick, &file.name);
-            (self.path.clone(), file, mode, None)
+            let choice = Choice { file, mode, newer: Vec::new(), reading: None, warnings: Vec::new() };
+            (self.path.clone(), choice)
         };
         let marker = match &pick.marker {
             Some(ending) => drop.stat(&format!("{path}{ending}")).await.ok(),
             None => None,
         };
-        check_settled(pick, &file, marker.as_ref(), now, operation)?;
-        let copy = drop.copy(&path, operation).await?;
-        if drop.stat(&path).await.map_err(fail)? != file {
-            let context = "the file changed while it was fetched; the next pass fetches it again";
-            return Err(AdapterError::new(Class::Transient, "FileIncomplete", operation, context));
+        check_settled(pick, &choice.file, marker.as_ref(), now, operation)?;
+        let (file, mut about) = drop.copy_whole(&path, choice.file, choice.mode, pick, now, operation).await?;
+        about.warnings = choice.warnings;
+        let mut newer = Vec::with_capacity(choice.newer.len());
+        for (listed, mode) in choice.newer {
+            let path = format!("{folder}/{}", listed.name);
+            newer.push(drop.copy_whole(&path, listed, mode, pick, now, operation).await?);
         }
-        let about = About {
-            warnings: stale_warning(pick, &file, now).into_iter().collect(),
-            name: file.name,
-            operation: operation.to_owned(),
-            modified: file.modified,
-            mode,
-            cursor,
-            tag: None,
-            now,
-            unchanged: None,
-        };
-        Ok(Found::File(copy, about))
+        Ok(Found::File(Box::new(Opened { file, about, newer, reading: choice.reading })))
     }
 
     async fn sign_in(&self, operation: &str) -> Result<Drop, AdapterError> {
@@ -182,6 +190,13 @@ impl Sftp {
                     "HostKeyMismatch",
                     operation,
                     "the server shows another key than access.host_key; ask its owner whether it changed, then pin the new one",
+                ),
+                russh::Error::NoCommonAlgo { .. } => AdapterError::new(
+                    Class::Settings,
+                    "NoCommonAlgorithm",
+                    operation,
+                    "the server offers nothing that is spoken here; often it has an RSA host key only, which is not accepted \
+                     (RUSTSEC-2023-0071 has no fix): ask its owner for an Ed25519 or ECDSA host key",
                 ),
                 error => unreachable("Unreachable", "no SSH session could be made").caused_by(error),
             })?;
@@ -256,6 +271,34 @@ impl Drop {
             .collect())
     }
 
+    /// A copy of a file that was not written to meanwhile.
+    async fn copy_whole(
+        &self,
+        path: &str,
+        file: Listed,
+        mode: NamedMode,
+        pick: &Pick,
+        now: SystemTime,
+        operation: &str,
+    ) -> Result<(std::fs::File, About), AdapterError> {
+        let copy = self.copy(path, operation).await?;
+        if self.stat(path).await.map_err(|error| sftp_error(error, operation))? != file {
+            return Err(changed_meanwhile(operation, pick.settle));
+        }
+        let about = About {
+            name: file.name,
+            operation: operation.to_owned(),
+            modified: file.modified,
+            mode,
+            cursor: None,
+            tag: None,
+            warnings: Vec::new(),
+            now,
+            unchanged: None,
+        };
+        Ok((copy, about))
+    }
+
     async fn copy(&self, path: &str, operation: &str) -> Result<std::fs::File, AdapterError> {
         let fail = |error| read_error(error, operation);
         let mut remote = self.sftp.open(path).await.map_err(|error| sftp_error(error, operation))?;
@@ -281,12 +324,20 @@ impl Drop {
 }
 
 impl HostKey {
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.starts_with("SHA256:") {
-            return Some(Self::Fingerprint(text.to_owned()));
+            return Ok(Self::Fingerprint(text.to_owned()));
         }
-        PublicKey::from_openssh(text).ok().map(|key| Self::Whole(Box::new(key)))
+        if text.split_whitespace().any(|word| word.eq_ignore_ascii_case("ssh-rsa") || word.starts_with("rsa-sha2-")) {
+            return Err(
+                "this is an RSA key, and RSA is not spoken here (its library has an advisory without a fix, RUSTSEC-2023-0071): \
+                        run `ssh-keyscan -t ed25519,ecdsa HOST` and pin one of those keys",
+            );
+        }
+        PublicKey::from_openssh(text).map(|key| Self::Whole(Box::new(key))).map_err(
+            |_| "write the key as `ssh-keyscan HOST` prints it after the host name, or its SHA256:… fingerprint",
+        )
     }
 }
 

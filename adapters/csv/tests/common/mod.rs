@@ -5,11 +5,15 @@
 use std::path::PathBuf;
 
 use futures_util::StreamExt as _;
-use passerelle_contract::{AdapterError, Context, Pull, Quantity, Row};
+use passerelle_contract::{AdapterError, Context, DataError, Pull, Quantity, Row};
 use serde_json::{Value, json};
 
 pub struct Pulled {
     pub lines: Vec<String>,
+    /// Rows that stay behind.
+    pub errors: Vec<DataError>,
+    /// Rows that are no product.
+    pub skipped: u64,
     pub warnings: Vec<String>,
 }
 
@@ -17,6 +21,7 @@ pub async fn pull(settings: &Value, context: Context) -> Result<Pulled, AdapterE
     let adapter = (passerelle_csv::DESCRIPTOR.connect)(settings, context).unwrap();
     let mut pages = adapter.stock().unwrap().pull(Pull::default());
     let (mut lines, mut notes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut errors, mut skipped) = (Vec::new(), 0);
     while let Some(page) = pages.next().await {
         let page = page?;
         for row in page.rows {
@@ -25,9 +30,14 @@ pub async fn pull(settings: &Value, context: Context) -> Result<Pulled, AdapterE
                     let Quantity::Exactly(copies) = line.quantity else { panic!("a file is never unlimited") };
                     format!("{} good {} {} {copies}", number(&line.at), line.ean, line.price.unwrap_or_default().0)
                 }
-                Row::Poison(error) => format!("{} {}", number(&error.at), error.problem.code),
+                Row::Poison(error) => {
+                    let line = format!("{} {}", number(&error.at), error.problem.code);
+                    errors.push(*error);
+                    line
+                }
             });
         }
+        skipped += page.skipped;
         notes.extend(page.notes.iter().map(|note| format!("note {} {}", number(&note.at), note.kind.code())));
         if let Some(end) = page.end {
             lines.append(&mut notes);
@@ -36,7 +46,7 @@ pub async fn pull(settings: &Value, context: Context) -> Result<Pulled, AdapterE
         }
     }
     assert!(lines.last().is_some_and(|line| line.starts_with("end")), "the last page carries the end");
-    Ok(Pulled { lines, warnings })
+    Ok(Pulled { lines, errors, skipped, warnings })
 }
 
 fn number(at: &passerelle_contract::Position) -> String {
