@@ -349,14 +349,23 @@ fn a_stopped_server_answers_long_polls_and_waits_for_nobody_silent() {
     assert!(took < Duration::from_secs(13), "{took:?}");
 }
 
+/// Says so when it is dropped, by a failing assertion too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Bookings one after the other, each given back, while `meanwhile` runs: how many, and what was refused.
 fn stream_of_bookings(cinema: &Cinema, stock: u64, meanwhile: impl FnOnce() + Send) -> (usize, Vec<String>) {
     let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut refused = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let _done = Done(&done);
             meanwhile();
-            done.store(true, Ordering::Release);
         });
         let mut number = 0;
         while !done.load(Ordering::Acquire) {
