@@ -292,3 +292,61 @@ fn sixty_shops_start_in_time_beside_twelve_vendors_that_hang() {
         (0..HANGING).filter(|number| shop.block_on(store.passes(&format!("hangs-{number}"), 9)).unwrap().is_empty());
     assert_eq!(waiting.count(), usize::try_from(HANGING).unwrap());
 }
+
+#[test]
+fn an_editors_shops_are_read_as_many_at_once_as_its_adapter_allows() {
+    use std::fmt::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    const SHOPS: i64 = 24;
+    let shop = Shop::with_venues(24, "sqlite:passerelle.db", SHOPS);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let address = shop.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+                tokio::spawn(async move {
+                    let mut request = vec![0; 4_096];
+                    let read = stream.read(&mut request).await.unwrap_or(0);
+                    let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let number: u64 =
+                        request.split("/stocks/shop").nth(1).and_then(|rest| rest.split(['?', ' ']).next()?.parse().ok()).unwrap();
+                    let stocks = if request.contains("after=") {
+                        "[]".to_owned()
+                    } else {
+                        format!("[{{\"ref\":\"{}\",\"available\":1,\"price\":10}}]", ean(number))
+                    };
+                    let body = format!("{{\"stocks\":{stocks}}}");
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                        body.len()
+                    );
+                    let _ = stream.write_all((head + &body).as_bytes()).await;
+                });
+            }
+        });
+        address
+    });
+    let mut connections = String::new();
+    for number in 0..SHOPS {
+        write!(
+            connections,
+            "[[connection]]\nid = \"shop-{number}\"\nadapter = \"stock-api\"\nvenue = {}\nevery = \"10m\"\n[connection.settings]\n\
+             api_url = \"http://{address}/stocks\"\nsiret = \"shop{number}\"\nprice_unit = \"euro\"\n",
+            1_000 + number
+        )
+        .unwrap();
+    }
+    shop.configure(&connections);
+    let _server = Server::start(&shop);
+    until("a pass of every shop", || shop.online().len() == 24);
+    assert_eq!(most.load(Ordering::SeqCst), 4, "one by one takes hours, all at once is rude");
+}

@@ -2,7 +2,7 @@
 //!
 //! A pass mostly waits for a vendor or for pass Culture, so there are many places; what keeps one slow party from taking them
 //! all is counted beside. A pass begins only when there is room for it everywhere, so that none holds a place while it waits for
-//! another. Pure: the schedule asks, and gives back.
+//! another; what has read its vendor leaves the room beside that host. Pure: the schedule asks, and gives back.
 //!
 //! Invariant: what [`Places`] has let in never exceeds any bound of [`Bounds`], nor as many beside one host as its adapter allows.
 
@@ -99,22 +99,28 @@ impl Places {
         Ok(())
     }
 
+    /// A pass has read its vendor: another one may talk to it.
+    pub(super) fn leave_host(&mut self, id: &str) {
+        if let Some((host, _)) = self.taken.get_mut(id).and_then(|candidate| candidate.host.take()) {
+            one_less(&mut self.hosts, &host);
+        }
+    }
+
     /// Takes a place back.
     pub(super) fn give_back(&mut self, id: &str) {
+        self.leave_host(id);
         let Some(candidate) = self.taken.remove(id) else { return };
-        let one_less = |counts: &mut BTreeMap<String, usize>, key: &str| {
-            if let Some(count) = counts.get_mut(key) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    counts.remove(key);
-                }
-            }
-        };
-        if let Some((host, _)) = &candidate.host {
-            one_less(&mut self.hosts, host);
-        }
         one_less(&mut self.accounts, &candidate.account);
         self.failing = self.failing.saturating_sub(usize::from(candidate.is_failing));
+    }
+}
+
+fn one_less(counts: &mut BTreeMap<String, usize>, key: &str) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }
 
@@ -187,5 +193,12 @@ mod tests {
         places.give_back("c0");
         assert_eq!(places.take(&candidate(0, Some((0, 4)), 0, false)), Ok(()));
         assert_eq!(places.take(&candidate(1, None, 0, false)), Err(NoPlace::NotBeside), "under way already");
+        // What has read its vendor and talks to pass Culture leaves room beside the host, once.
+        places.leave_host("c1");
+        places.leave_host("c1");
+        assert_eq!(places.take(&candidate(501, Some((0, 4)), 0, false)), Ok(()));
+        assert_eq!(places.take(&candidate(502, Some((0, 4)), 0, false)), Err(NoPlace::NotBeside));
+        places.give_back("c1");
+        assert_eq!(places.take(&candidate(502, Some((0, 4)), 0, false)), Err(NoPlace::NotBeside));
     }
 }

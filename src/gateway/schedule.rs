@@ -20,7 +20,7 @@ use super::places::{BOUNDS, Candidate, Host, NoPlace, Places};
 use crate::catalogue::PassError;
 use crate::catalogue::lease::{self, Taken};
 use crate::catalogue::pass::{Options, Report, Run};
-use crate::catalogue::progress::Silent;
+use crate::catalogue::progress::{Progress, Step};
 use crate::registry;
 use crate::store::{DueConnection, Lease, StoreError, WakeUps};
 use crate::telemetry;
@@ -76,6 +76,21 @@ pub async fn run(gateway: Arc<Gateway>, stop: CancellationToken) {
 async fn woken(wake_ups: &mut dyn WakeUps) {
     if wake_ups.next().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// A pass under way: once it has a plan, it has read its vendor.
+struct Reading<'a> {
+    schedule: &'a Schedule,
+    id: &'a str,
+}
+
+impl Progress for Reading<'_> {
+    fn step(&self, step: Step) {
+        if matches!(step, Step::Planned { .. }) {
+            self.schedule.places.lock().unwrap_or_else(PoisonError::into_inner).leave_host(self.id);
+            self.schedule.freed.notify_one();
+        }
     }
 }
 
@@ -199,7 +214,8 @@ impl Schedule {
                 return rest(HELD_REST);
             }
         };
-        let reader = self.gateway.reader(&connection, adapter.as_ref(), &Silent);
+        let reading = Reading { schedule: self, id };
+        let reader = self.gateway.reader(&connection, adapter.as_ref(), &reading);
         let run = Run { reader, client: &client, now: self.gateway.now };
         match run.sync(lease, Options::default()).await {
             Ok(report) => {
