@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Cds, For};
 use crate::facts;
-use crate::in_hand::Held;
+use crate::in_hand::{Held, Taken};
 use crate::seats::{self, Cell, Map};
 use crate::statics::{Static, Voucher};
 use crate::wire::{self, Mapped};
@@ -203,7 +203,10 @@ impl Cds {
             let written = serde_json::to_string(&trace).unwrap_or_else(|_| "{}".to_owned());
             journal.about_to_sell(&written).await?;
             match self.create(order, &voucher, &statics, &chosen, live.left, deadline).await? {
-                Created::Sold(sale) => return Ok(sale),
+                Created::Sold(sale) => {
+                    self.in_hand.sold(&order.show_key, chosen.iter().map(|seat| seat.cell));
+                    return Ok(sale);
+                }
                 Created::Rejected(error) => rejected = Some(error),
             }
         }
@@ -238,18 +241,15 @@ impl Cds {
                 .into_iter()
                 .filter(|cell| seats::label(&map, *cell, counting, table).is_none()),
         );
-        let Some((cells, held)) =
-            self.in_hand.take(&order.show_key, &nameless, |unusable| seats::choose(&map, order.quantity, unusable))
-        else {
-            let free = seats::free(&map, &nameless).len();
-            if free == 0 && !nameless.is_empty() {
-                let why = "no free seat of the room has a printed name; check the room's table of labels at the vendor";
-                return Err(NotSold::Nothing(AdapterError::new(Class::Settings, "NamelessSeats", "choose seats", why)));
+        let taken =
+            self.in_hand.take(&order.show_key, &nameless, |unusable| seats::choose(&map, order.quantity, unusable));
+        let (cells, held) = match taken {
+            Taken::Seats(cells, held) => (cells, held),
+            Taken::OthersFirst => {
+                let why = "the last seats are being sold to others right now; nothing was sold";
+                return Err(NotSold::Nothing(AdapterError::new(Class::Transient, "SeatsInHand", "choose seats", why)));
             }
-            return Err(NotSold::Refused(match u32::try_from(free) {
-                Ok(remaining @ 1..) => Refusal::NotEnough { remaining },
-                _ => Refusal::SoldOut,
-            }));
+            Taken::Nothing => return Err(none_left(&map, &nameless)),
         };
         let seats = cells
             .into_iter()
@@ -279,17 +279,21 @@ impl Cds {
         match answer.status {
             200..=299 => self.sale_of(order, &answer, left, deadline).await.map(Created::Sold),
             // Looked at and rejected, as it seems: usually a seat that was taken meanwhile.
-            400 | 409 | 422 if self.is_one_free(order, chosen, deadline).await => {
+            400 | 409 | 422 if self.is_not_made(order, chosen, deadline).await => {
                 Ok(Created::Rejected(answer.refused()))
             }
             _ => Err(NotSold::unknown(answer.refused())),
         }
     }
 
-    /// Does the map show one of these seats free? A doubt is a no.
-    async fn is_one_free(&self, order: &Order, chosen: &[Seat], deadline: Deadline) -> bool {
+    /// Was a sale of these seats surely not made: the map shows one of them free, or another sale of ours has one? A doubt is a no.
+    async fn is_not_made(&self, order: &Order, chosen: &[Seat], deadline: Deadline) -> bool {
         if chosen.is_empty() {
             return false;
+        }
+        // Sold to somebody else by ourselves, while this sale looked at an older map.
+        if chosen.iter().any(|seat| self.in_hand.was_sold(&order.show_key, seat.cell)) {
+            return true;
         }
         let Ok(map) = self.seat_map(order, deadline).await else { return false };
         let free = seats::free(&map, &HashSet::new());
@@ -381,6 +385,19 @@ impl Cds {
             })
             .collect()
     }
+}
+
+/// Why no seats can be chosen.
+fn none_left(map: &Map, nameless: &HashSet<Cell>) -> NotSold {
+    let free = seats::free(map, nameless).len();
+    if free == 0 && !nameless.is_empty() {
+        let why = "no free seat of the room has a printed name; check the room's table of labels at the vendor";
+        return NotSold::Nothing(AdapterError::new(Class::Settings, "NamelessSeats", "choose seats", why));
+    }
+    NotSold::Refused(match u32::try_from(free) {
+        Ok(remaining @ 1..) => Refusal::NotEnough { remaining },
+        _ => Refusal::SoldOut,
+    })
 }
 
 /// What became of the call that sells.
