@@ -42,7 +42,8 @@ impl Filter {
         let by_venue = call.generation.lists_bookings_by_venue();
         for (name, _) in &call.query {
             let known = |known: &str| known == name || (by_venue && snake(known) == *name);
-            if !KNOWN.into_iter().any(known) && !(by_venue && known(VENUE)) {
+            let is_known = KNOWN.into_iter().any(known) || (by_venue && known(VENUE));
+            if !is_known {
                 errors.add(name, new::EXTRA);
             }
         }

@@ -156,7 +156,7 @@ async fn one_list_of_the_venue_answers_for_all_its_offers() {
     assert_eq!(moves, 1, "{settled:#?}");
     // At the first look the live bookings are read; the one that is not among them is asked for by its offer, and is over.
     let (by_venue, by_offer) = listings(&stage);
-    assert!(by_venue >= 1 && by_venue <= 2 && by_offer == 1, "{by_venue} by venue, {by_offer} by offer");
+    assert!((1..=2).contains(&by_venue) && by_offer == 1, "{by_venue} by venue, {by_offer} by offer");
     // Whatever is as it was costs the venue's list and nothing more.
     stage.sandbox.forget_requests();
     assert_eq!(stage.run(&["bookings", "settle", "--now"]).code, 0);
