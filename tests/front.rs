@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use cinema::{Cinema, HMAC_KEY, OTHER_VENUE, Server, Which, person, until};
 use disk::{Disk, DiskFault};
-use passerelle::sandbox::message::sign_message;
+use passerelle::sandbox::message::{Form, sign_message};
 use passerelle::sandbox::{Bookable, BookingTruth};
 use passerelle_testkit::simulator::Fault;
 use serde_json::{Value, json};
@@ -284,7 +284,7 @@ fn unsigned_messages_are_limited_and_summed() {
     let booked = cinema.book(0, stock, 1).unwrap();
     give_back(&cinema, &booked);
     // Signed by whom we know, in the middle of it.
-    let signed = sign_message(HMAC_KEY, &[("anything", json!(1))]);
+    let signed = sign_message(HMAC_KEY, &[("anything", json!(1))], Form::Spaced);
     let status = cinema.block_on(async {
         let request = reqwest::Client::new().post(format!("{}/passculture/booking", server.base));
         request
