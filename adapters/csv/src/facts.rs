@@ -33,7 +33,7 @@ struct Refusal {
     problem: DataProblem,
     message: String,
     message_fr: String,
-    legible: Legible,
+    legible: Box<Legible>,
 }
 
 /// What a row turned out to be.
@@ -102,7 +102,7 @@ impl<'p> Facts<'p> {
         }
         legible.cells = Some(self.shown(cells, matches!(problem.code, "BadLine" | "SecondHeader")))
             .filter(|shown| !shown.is_empty());
-        Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible }))
+        Row::Poison(Box::new(DataError { at, key, problem, message, message_fr, legible: *legible }))
     }
 
     /// A row that stays behind for what stands around it in the file, however well it reads.
@@ -259,9 +259,11 @@ impl<'p> Facts<'p> {
         self.unit == PriceUnit::Euro && looks_cut(cells, self.mapping)
     }
 
-    /// Does this row end at a price or a quantity? What a line break cut off would stand on the next line.
+    /// Does this row end at a price, a quantity or a reference of fewer digits? What a line break cut off would stand on the next
+    /// line.
     pub(crate) fn ends_at_a_value<C: Cells>(&self, cells: &C) -> bool {
-        cells.count().checked_sub(1).is_some_and(|last| self.is_amount(At::Index(last)))
+        let Some(last) = cells.count().checked_sub(1).map(At::Index) else { return false };
+        self.is_amount(last) || self.mapping.ean == last && cells.plain(last).is_none_or(|digits| digits.len() != 13)
     }
 
     /// Does a row begin with a price or a quantity? Then the line before may have its first digits.
@@ -329,7 +331,7 @@ impl<'p> Facts<'p> {
             problem: problem.problem(),
             message: format!("{problem}: {:?}", shortened(&text, MAX_SHOWN)),
             message_fr: problem.message_fr(),
-            legible: Legible::default(),
+            legible: Box::default(),
         })?;
         let prefixes = &self.plan.filters.prefixes;
         if !prefixes.is_empty() {
@@ -368,7 +370,7 @@ impl<'p> Facts<'p> {
                 problem: problem.price_problem(),
                 message: described("price", &problem, &shown),
                 message_fr: format!("Prix : {}", problem.message_fr()),
-                legible: Legible::default(),
+                legible: Box::default(),
             }
         })
     }
@@ -425,7 +427,7 @@ impl<'p> Facts<'p> {
                         problem: problem.quantity_problem(),
                         message: described("quantity", &problem, &text),
                         message_fr: format!("Quantité : {}", problem.message_fr()),
-                        legible: Legible::default(),
+                        legible: Box::default(),
                     }),
                 }
             }
@@ -510,7 +512,7 @@ impl Refusal {
     }
 
     /// The row states so many copies.
-    const fn with(mut self, copies: u32) -> Self {
+    fn with(mut self, copies: u32) -> Self {
         self.legible.quantity = Some(Quantity::Exactly(copies));
         self
     }
@@ -561,12 +563,12 @@ impl Aside {
 
 fn unreadable(code: &'static str, message: String, message_fr: String) -> Refusal {
     let problem = DataProblem { code, severity: Severity::Unreadable };
-    Refusal { problem, message, message_fr, legible: Legible::default() }
+    Refusal { problem, message, message_fr, legible: Box::default() }
 }
 
 fn filtered(code: &'static str, message: String, message_fr: String) -> Refusal {
     let problem = DataProblem { code, severity: Severity::NotForSale };
-    Refusal { problem, message, message_fr, legible: Legible::default() }
+    Refusal { problem, message, message_fr, legible: Box::default() }
 }
 
 /// A blank currency is the venue's own.

@@ -54,7 +54,7 @@ fn holds_a_row<R: Read>(records: &Records<R>, mapping: &Mapping, syntax: Syntax,
     }
     // The last line of a true record closes its quote, so that it has one more than it opens.
     let [inner @ .., last] = rest else { return false };
-    inner.iter().any(|line| cut.is_row(line)) || cut.quotes(last) % 2 == 0 && cut.is_row(last)
+    inner.iter().any(|line| cut.is_row(line)) || cut.quotes(last).is_multiple_of(2) && cut.is_row(last)
 }
 
 /// What can be read of a line, in the places where a row has it.

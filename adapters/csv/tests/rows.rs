@@ -408,7 +408,8 @@ async fn a_number_that_a_line_break_cut_is_not_half_a_number() {
     assert_eq!(read(cut).await.lines, ["2 BadLength", "end Snapshot"]);
     let first = format!("PV TTC;EAN13;Stock\n10,00;{};2\n1\n2,90;{};2\n", ean(1), ean(2));
     let found = read(&first).await;
-    assert_eq!(found.lines, [good(2, 1, 1000, 2), "4 BadLine".into(), "end Snapshot".into()]);
+    // The digit between two rows may belong to either.
+    assert_eq!(found.lines, ["2 BadLine", "4 BadLine", "end Snapshot"]);
 }
 
 #[tokio::test]

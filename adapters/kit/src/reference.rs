@@ -151,7 +151,11 @@ fn from_cleaned(text: &[u8]) -> Result<Ean, ReferenceProblem> {
         12 => {
             let mut padded = [b'0'; 13];
             padded[1..].copy_from_slice(text);
-            Ean::from_digits(&padded).map_err(|_| ReferenceProblem::CheckDigit)
+            match Ean::from_digits(&padded) {
+                // A book's EAN that lost its last digit, rather than a UPC that lost its zero.
+                Ok(_) if text.starts_with(b"978") || text.starts_with(b"979") => Err(ReferenceProblem::Length(12)),
+                other => other.map_err(|_| ReferenceProblem::CheckDigit),
+            }
         }
         10 => isbn10(text).ok_or(ReferenceProblem::CheckDigit),
         14 if text[0] == b'0' => Ean::from_digits(&text[1..]).map_err(|_| ReferenceProblem::CheckDigit),
@@ -395,6 +399,7 @@ mod tests {
             ("", "BadLength"),
             ("   ", "BadLength"),
             ("978299999910", "BadCheckDigit"),
+            ("978207000003", "BadLength"),
             ("97829999991", "BadLength"),
             ("19782999999107", "BadLength"),
             ("29999991", "BadLength"),

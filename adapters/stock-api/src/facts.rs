@@ -86,7 +86,7 @@ pub(crate) struct Wrong {
     message: String,
     message_fr: String,
     /// What the entry says all the same.
-    legible: Legible,
+    legible: Box<Legible>,
 }
 
 impl Wrong {
@@ -102,7 +102,7 @@ impl Wrong {
             problem: DataProblem { code: "BadLine", severity: Severity::Unreadable },
             message: "the entry is not an object with ref, available and price".to_owned(),
             message_fr: "L'entrée n'est pas un objet avec ref, available et price.".to_owned(),
-            legible: Legible::default(),
+            legible: Box::default(),
         }
     }
 
@@ -111,11 +111,11 @@ impl Wrong {
             problem: problem.problem(),
             message: format!("ref {}: {problem}", quoted(written)),
             message_fr: problem.message_fr(),
-            legible: Legible {
+            legible: Box::new(Legible {
                 eans: reference::eans_in(written.as_bytes()),
                 begins_with: reference::rounded_beginning(written),
                 ..Legible::default()
-            },
+            }),
         }
     }
 
@@ -124,7 +124,7 @@ impl Wrong {
             problem: problem.price_problem(),
             message: format!("price {}: {problem}", quoted(written)),
             message_fr: format!("Prix : {}", problem.message_fr()),
-            legible: Legible::default(),
+            legible: Box::default(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Wrong {
             problem: problem.quantity_problem(),
             message: format!("available {}: {problem}", quoted(written)),
             message_fr: format!("Quantité : {}", problem.message_fr()),
-            legible: Legible::default(),
+            legible: Box::default(),
         }
     }
 }
@@ -146,7 +146,7 @@ pub(crate) fn poison(at: Position, key: Option<String>, wrong: &Wrong) -> Row<St
         problem: wrong.problem,
         message: wrong.message.clone(),
         message_fr: wrong.message_fr.clone(),
-        legible: wrong.legible.clone(),
+        legible: Legible::clone(&wrong.legible),
     }))
 }
 
