@@ -9,9 +9,13 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
 use passerelle_contract::Ean;
 use passerelle_kit::reference::{self, MAX_FOUND};
+
+mod blocks;
+
+use blocks::Blocks;
 
 /// The one buffer. Much larger than a record so that moving the unread rest to its front is rare.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
@@ -73,6 +77,8 @@ pub(crate) struct Records<R> {
     unclosed: Option<Unclosed>,
     /// The record was cut without regard to quotes, although it has some.
     is_plain: bool,
+    /// A quote stands inside one of its quoted fields as no writer puts it there.
+    has_lone: bool,
     /// References in a record that was too long.
     long_eans: Vec<Ean>,
 }
@@ -108,8 +114,6 @@ struct Field {
     end: usize,
     /// Quotes inside it are written twice, or behind a backslash.
     escaped: bool,
-    /// A lone quote stands inside it.
-    lone: bool,
     /// Line ends stand inside it.
     breaks: bool,
 }
@@ -122,6 +126,7 @@ enum Cut {
         lines: u64,
         first_line_end: Option<usize>,
         terminated: bool,
+        has_lone: bool,
     },
     /// The buffer ends before the record does.
     More,
@@ -153,6 +158,7 @@ impl<R: Read> Records<R> {
             plain_once: None,
             unclosed: None,
             is_plain: false,
+            has_lone: false,
             long_eans: Vec::new(),
         }
     }
@@ -180,7 +186,8 @@ impl<R: Read> Records<R> {
                 Cut::Done { end, first_line_end: Some(_), .. } if end - self.from > MAX_RECORD_BYTES => {
                     self.plain_once = Some(Unclosed::Within);
                 }
-                Cut::Done { end, next, lines, first_line_end, terminated } => {
+                Cut::Done { end, next, lines, first_line_end, terminated, has_lone } => {
+                    self.has_lone = has_lone;
                     self.unclosed = None;
                     self.is_plain = false;
                     self.line = self.next_line;
@@ -284,13 +291,13 @@ impl<R: Read> Records<R> {
     }
 
     /// Is every quote of the record where a writer puts it, on one line? Nearly every record is so.
-    pub(crate) fn is_regular(&self) -> bool {
-        self.first_line_end.is_none() && !self.has_lone_quotes()
+    pub(crate) const fn is_regular(&self) -> bool {
+        self.first_line_end.is_none() && !self.has_lone
     }
 
     /// Does a quote stand inside a quoted field as no writer puts it there?
-    pub(crate) fn has_lone_quotes(&self) -> bool {
-        self.fields.iter().any(|field| field.lone)
+    pub(crate) const fn has_lone_quotes(&self) -> bool {
+        self.has_lone
     }
 
     /// Does the record stand on several lines?
@@ -334,7 +341,7 @@ impl<R: Read> Records<R> {
     /// Takes the quotes around plainly cut fields away, and looks for one that opens and does not close.
     fn without_quotes(&mut self, how: Unclosed) {
         let Some(quote) = self.syntax.quote else { return };
-        self.is_plain = true;
+        (self.is_plain, self.has_lone) = (true, false);
         for field in &mut self.fields {
             let bytes = &self.buffer[field.start..field.end];
             if bytes.first() != Some(&quote) {
@@ -400,6 +407,7 @@ impl<R: Read> Records<R> {
             lines: 1,
             first_line_end: None,
             terminated: next > end,
+            has_lone: false,
         }
     }
 
@@ -492,25 +500,29 @@ fn line_end(bytes: &[u8], from: usize, finished: bool) -> Option<(usize, usize)>
 /// Cuts a record into fields in one walk. `base` is where `bytes` stands in the buffer.
 fn cut_fields(bytes: &[u8], base: usize, cutters: Cutters, finished: bool, fields: &mut Vec<Field>) -> Cut {
     let Cutters { delimiter, quote, .. } = cutters;
-    let (mut at, mut lines, mut first_line_end) = (0, 1, None);
+    let mut blocks = Blocks::new(delimiter, quote);
+    let (mut at, mut lines, mut first_line_end, mut has_lone) = (0, 1, None, false);
     loop {
         let opening = quote.filter(|quote| bytes.get(at) == Some(quote));
         let end = if let Some(quote) = opening {
-            let (end, escaped, lone) = match closing_quote(bytes, at + 1, cutters, quote, finished) {
-                Ok(found) => found,
-                Err(cut) => return cut,
-            };
-            let before = lines;
-            count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
-            fields.push(Field { start: base + at + 1, end: base + end, escaped, lone, breaks: lines > before });
+            let Closing { at: end, escaped, lone, breaks } =
+                match closing_quote(bytes, at + 1, cutters, quote, finished, &mut blocks) {
+                    Ok(found) => found,
+                    Err(cut) => return cut,
+                };
+            has_lone |= lone;
+            if breaks {
+                count_lines(bytes, at + 1..end, &mut lines, &mut first_line_end);
+            }
+            fields.push(Field { start: base + at + 1, end: base + end, escaped, breaks });
             end + 1
         } else {
-            let end = match memchr3(delimiter, b'\n', b'\r', &bytes[at..]) {
-                Some(found) => at + found,
+            let end = match blocks.end(bytes, at) {
+                Some(found) => found,
                 None if finished => bytes.len(),
                 None => return Cut::More,
             };
-            fields.push(Field { start: base + at, end: base + end, escaped: false, lone: false, breaks: false });
+            fields.push(Field { start: base + at, end: base + end, escaped: false, breaks: false });
             end
         };
         if bytes.get(end) == Some(&delimiter) {
@@ -530,31 +542,42 @@ fn cut_fields(bytes: &[u8], base: usize, cutters: Cutters, finished: bool, field
             lines,
             first_line_end: first_line_end.map(|end: usize| base + end),
             terminated: next > end,
+            has_lone,
         };
     }
 }
 
-/// The quote that closes a field: the first one, not escaped, before a delimiter or a line end. With it, whether quotes inside the
-/// field are escaped, and whether a lone one stands there.
+/// Where a field between quotes ends, and what stands in it.
+struct Closing {
+    at: usize,
+    escaped: bool,
+    lone: bool,
+    breaks: bool,
+}
+
+/// The quote that closes a field: the first one, not escaped, before a delimiter or a line end.
 fn closing_quote(
     bytes: &[u8],
     from: usize,
     cutters: Cutters,
     quote: u8,
     finished: bool,
-) -> Result<(usize, bool, bool), Cut> {
-    let (mut at, mut escaped, mut lone) = (from, false, false);
+    blocks: &mut Blocks,
+) -> Result<Closing, Cut> {
+    let (mut at, mut escaped, mut lone, mut breaks) = (from, false, false, false);
     loop {
-        let Some(found) = memchr(quote, &bytes[at..]).map(|found| at + found) else {
+        let Some((found, breaks_before)) = blocks.quote(bytes, at) else {
             return Err(match (finished, bytes.len() > MAX_RECORD_BYTES) {
                 (true, false) => Cut::Unclosed(Unclosed::AtEnd),
                 (_, true) => Cut::Unclosed(Unclosed::Within),
                 (false, false) => Cut::More,
             });
         };
+        breaks |= breaks_before;
         if found > MAX_RECORD_BYTES {
             return Err(Cut::Unclosed(Unclosed::Within));
         }
+        let closing = Closing { at: found, escaped, lone, breaks };
         let backslashes = || bytes[from..found].iter().rev().take_while(|byte| **byte == b'\\').count();
         if cutters.backslash && backslashes() % 2 == 1 {
             escaped = true;
@@ -562,10 +585,10 @@ fn closing_quote(
             continue;
         }
         match bytes.get(found + 1) {
-            None if finished => return Ok((found, escaped, lone)),
+            None if finished => return Ok(closing),
             None => return Err(Cut::More),
             Some(next) if *next == cutters.delimiter || *next == b'\n' || *next == b'\r' => {
-                return Ok((found, escaped, lone));
+                return Ok(closing);
             }
             Some(next) if *next == quote && !cutters.backslash => {
                 escaped = true;
