@@ -197,7 +197,11 @@ pub fn is_no_code(text: &str) -> bool {
         return false;
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits == 0 || digits < 8 && text.chars().any(|c| !c.is_ascii_digit() && !is_decoration(c))
+    let upper = text.to_ascii_uppercase();
+    let is_shops =
+        upper.starts_with(|c: char| c.is_ascii_alphabetic()) && !WORDS.iter().any(|word| upper.starts_with(word));
+    let few = if is_shops { 10 } else { 8 };
+    digits == 0 || digits < few && text.chars().any(|c| !c.is_ascii_digit() && !is_decoration(c))
 }
 
 /// Most references that are looked for in one row.
@@ -468,10 +472,22 @@ mod tests {
 
     #[test]
     fn totals_and_remarks_have_no_code_and_damaged_references_have_one() {
-        for text in ["", "Total", "Total : 350", "CARTE-0022", "-- fin --", "<b>Fatal error</b>: line 12"] {
+        for text in
+            ["", "Total", "Total : 350", "CARTE-0022", "ART00001234", "-- fin --", "<b>Fatal error</b>: line 12"]
+        {
             assert!(is_no_code(text), "{text}");
         }
-        for text in ["12", "1234567", "97829999991", "9,78E+12", "978299999910O", "29999991", "2-999999-16-X"] {
+        for text in [
+            "12",
+            "1234567",
+            "97829999991",
+            "ISBN 2-999999-16",
+            "ISBN 97829999910",
+            "9,78E+12",
+            "978299999910O",
+            "29999991",
+            "2-999999-16-X",
+        ] {
             assert!(!is_no_code(text), "{text}");
         }
     }
