@@ -81,7 +81,19 @@ pub(crate) fn filtered(code: &'static str, message: String, message_fr: String) 
 
 /// Is this line what a program or a server writes when it stops in the middle of its work?
 pub(crate) fn is_error_message(line: &str) -> bool {
-    const PHRASES: [&str; 39] = [
+    const PHRASES: [&str; 51] = [
+        "exceeded",
+        "dépassé",
+        "killed",
+        "segmentation",
+        "no space left",
+        "insuffisant",
+        "quota",
+        "abort",
+        "anormal",
+        "arrêt du",
+        "server has",
+        "introuvable",
         "error",
         "erreur",
         "exception",

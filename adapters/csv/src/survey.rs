@@ -7,7 +7,7 @@ use passerelle_kit::money::Neighbours;
 use passerelle_kit::reference;
 
 use crate::cells::Cells;
-use crate::mapping::{At, Mapping, Width, names_condition};
+use crate::mapping::{At, Mapping, Width, may_name_condition, names_condition};
 use crate::text::normalised_name;
 
 /// Columns that are looked at.
@@ -159,8 +159,8 @@ impl Survey {
             let column = self.columns.get(*at).copied().unwrap_or_default();
             let all_words = column.filled > 0 && column.conditions + column.letters == column.filled;
             // `No` may be a number: only its values tell.
-            let by_name =
-                mapping.names.get(*at).is_some_and(|name| names_condition(name) && (name != "no" || all_words));
+            let names = if mapping.is_automatic { may_name_condition } else { names_condition };
+            let by_name = mapping.names.get(*at).is_some_and(|name| names(name) && (name != "no" || all_words));
             by_name || all_words && column.conditions > 0
         };
         (0..mapping.names.len().max(self.columns.len())).filter(is_free).find(says_so)

@@ -190,6 +190,8 @@ async fn an_error_message_at_the_end_is_no_end() {
         "<br />\n<b>Fatal error</b>: Allowed memory size exhausted<br />\n",
         "Erreur 12 : connexion perdue",
         "ORA-01555: snapshot too old\n",
+        "Maximum execution time of 30 seconds exceeded\n",
+        "MySQL server has gone away",
     ] {
         let found = read(&format!("{HEADER}\n{}{message}", books(1..20))).await;
         assert_eq!(found.lines.last().unwrap(), "end Partial", "{message}");
@@ -390,6 +392,10 @@ async fn a_column_that_may_tell_used_copies_stops_automatic_columns() {
         condition["filters"] = json!({ "keep_if": [{ "column": "condition", "in": [values[0], values[1]] }] });
         assert_eq!(read_as(&text, condition).await.lines[0], good(2, 1, 400, 1), "{name}");
     }
+    let asked = format!("{HEADER};Livre usagé (O/N)\n{};x;4,00;1;O\n", ean(1));
+    assert!(refusal("stock.csv", asked.as_bytes(), json!({})).await.context.contains("Livre usagé (O/N)"));
+    let packed = format!("{HEADER};Conditionnement\n{};x;4,00;1;Carton\n", ean(1));
+    assert_eq!(read(&packed).await.lines.len(), 2);
     let numbered = format!("No;{HEADER}\n1;{};x;4,00;1\n2;{};y;12,00;2\n", ean(1), ean(2));
     assert_eq!(read(&numbered).await.lines.len(), 3, "a number is no condition");
     let other = format!("{HEADER};Visible\n{};x;4,00;1;O\n{};y;12,00;2;N\n", ean(1), ean(2));
