@@ -1,9 +1,9 @@
 //! Merging a pass with the ledger, page by page.
 
-use passerelle_contract::{Completeness, Ean};
+use passerelle_contract::{Ean, Position, Quantity};
 
-use super::gather::{Gathered, Stated};
-use super::plan::{Action, Tally, applied, decide};
+use super::gather::{Gathered, Said, Stated};
+use super::plan::{Action, Held, Rules, Tally, applied, decide};
 use super::{PassError, put};
 use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
@@ -11,38 +11,55 @@ use crate::store::{Lease, Store};
 /// Entries written in one go while a plan is applied.
 const WRITE_AT_ONCE: usize = 16 * 1024;
 
+/// Values held one by one that are told one by one; the others are counted.
+const MOST_HELD: usize = 10_000;
+
+/// What a pass would change.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// In numbers.
+    pub(super) tally: Tally,
+    /// Values that are held one by one: the first [`MOST_HELD`].
+    pub(super) held: Vec<(Ean, Held)>,
+    /// Rows that were joined to an earlier one of the same EAN, and where they stand.
+    pub(super) joined: Vec<(u64, Position)>,
+}
+
 /// Counts what a pass would change. Reads only.
 ///
 /// # Errors
 /// When the store or a sorted run cannot be read.
-pub(super) async fn tally(
+pub(super) async fn count(
     store: &dyn Store,
     connection: &str,
     rows: &Gathered,
-    completeness: Completeness,
-) -> Result<Tally, PassError> {
-    let mut tally = Tally::default();
-    let mut merge = Merge::new(store, connection, rows, completeness)?;
+    rules: &Rules,
+) -> Result<Counted, PassError> {
+    let mut counted = Counted::default();
+    let mut merge = Merge::new(store, connection, rows, rules)?;
     while merge.next_page().await? {
-        merge.judge_page(|_, entry, action| tally.count(entry, action))?;
+        merge.judge_page(|ean, entry, action| {
+            counted.tally.count(entry, action);
+            if let Action::Hold(held) = action
+                && counted.held.len() < MOST_HELD
+            {
+                counted.held.push((ean, held));
+            }
+        })?;
     }
-    tally.duplicates = merge.reading.duplicates();
-    tally.conflicts = merge.reading.conflicts();
-    Ok(tally)
+    counted.tally.duplicates = merge.reading.duplicates();
+    counted.tally.conflicts = merge.reading.conflicts();
+    counted.joined = merge.reading.joined().to_vec();
+    Ok(counted)
 }
 
 /// Moves `desired` to what a pass stated. Stopped half-way, the next pass finishes the work.
 ///
 /// # Errors
 /// When the store refuses, or the lease was lost.
-pub(super) async fn apply(
-    store: &dyn Store,
-    lease: &Lease,
-    rows: &Gathered,
-    completeness: Completeness,
-) -> Result<(), PassError> {
+pub(super) async fn apply(store: &dyn Store, lease: &Lease, rows: &Gathered, rules: &Rules) -> Result<(), PassError> {
     let mut changed: Vec<Entry> = Vec::new();
-    let mut merge = Merge::new(store, &lease.connection, rows, completeness)?;
+    let mut merge = Merge::new(store, &lease.connection, rows, rules)?;
     while merge.next_page().await? {
         merge.judge_page(|ean, entry, action| changed.extend(applied(entry, ean, action)))?;
         if changed.len() >= WRITE_AT_ONCE {
@@ -61,7 +78,7 @@ struct Merge<'a> {
     scan: Scan<'a>,
     reading: super::gather::Reading,
     ahead: Option<Stated>,
-    completeness: Completeness,
+    rules: &'a Rules,
     page: Vec<Entry>,
     scanned_all: bool,
 }
@@ -70,22 +87,10 @@ struct Merge<'a> {
 const ROWS_AT_ONCE: usize = WRITE_AT_ONCE;
 
 impl<'a> Merge<'a> {
-    fn new(
-        store: &'a dyn Store,
-        connection: &'a str,
-        rows: &Gathered,
-        completeness: Completeness,
-    ) -> Result<Self, PassError> {
+    fn new(store: &'a dyn Store, connection: &'a str, rows: &Gathered, rules: &'a Rules) -> Result<Self, PassError> {
         let mut reading = rows.read().map_err(PassError::Disk)?;
         let ahead = reading.advance().map_err(PassError::Disk)?;
-        Ok(Self {
-            scan: Scan::all(store, connection),
-            reading,
-            ahead,
-            completeness,
-            page: Vec::new(),
-            scanned_all: false,
-        })
+        Ok(Self { scan: Scan::all(store, connection), reading, ahead, rules, page: Vec::new(), scanned_all: false })
     }
 
     /// Moves on; false when both streams are at their end.
@@ -106,7 +111,7 @@ impl<'a> Merge<'a> {
                 self.judge_new(stated, &mut verdict)?;
             }
             let stated = self.ahead.filter(|stated| stated.ean == key);
-            verdict(entry.ean, Some(entry), decide(Some(entry), stated, self.completeness));
+            verdict(entry.ean, Some(entry), decide(Some(entry), stated, self.rules));
             if stated.is_some() {
                 self.advance()?;
             }
@@ -130,8 +135,8 @@ impl<'a> Merge<'a> {
         // Only EANs that were checked went in; a damaged run on disk is the only way to fail here.
         let ean = Ean::from_u64(stated.ean).map_err(|why| PassError::Disk(std::io::Error::other(why)))?;
         // An unreadable row of an unknown book is in the quarantine; here there is nothing to say of it.
-        if stated.terms.is_some() {
-            verdict(ean, None, decide(None, Some(stated), self.completeness));
+        if matches!(stated.said, Said::Terms(_) | Said::Quantity(Quantity::Exactly(0))) {
+            verdict(ean, None, decide(None, Some(stated), self.rules));
         }
         self.advance()
     }

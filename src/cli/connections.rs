@@ -123,7 +123,14 @@ async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u
             serde_json::json!({ "entries": totals.entries, "live": totals.live, "pending": totals.pending,
                 "unverified": totals.unverified, "refused": totals.refused }),
         );
-        told.insert("held_plan".to_owned(), serde_json::to_value(&held).unwrap_or_default());
+        let mut plan = serde_json::to_value(&held).unwrap_or_default();
+        // Fingerprints tell nobody anything.
+        if let Some(evidence) = plan.get_mut("evidence").and_then(serde_json::Value::as_object_mut) {
+            evidence.remove("leaving");
+        }
+        told.insert("held_plan".to_owned(), plan);
+        told.insert("released".to_owned(), serde_json::to_value(&state.released).unwrap_or_default());
+        told.insert("partial_passes".to_owned(), serde_json::to_value(&state.partial_passes).unwrap_or_default());
     }
     context.output.json(&told);
     let out = context.output;
@@ -137,6 +144,15 @@ async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u
     }
     if let Some(held) = &held {
         out.text(format!("  held plan     since {}: {}", show(held.since), held.message));
+    }
+    if let Some(released) = &state.released {
+        let by = if released.by_agreement { "another export that agreed" } else { "a person" };
+        out.text(format!(
+            "  last release  {}: a held plan ({}) was let through by {by}; {} item(s) left",
+            show(released.at),
+            released.reasons.join(", "),
+            released.leaving
+        ));
     }
     out.text(format!(
         "  ledger        {} EANs, {} for sale, {} to push, {} to read back, {} refused",

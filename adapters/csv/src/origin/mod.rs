@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime};
 use passerelle_contract::{AdapterError, Class, Context, Cursor, SettingsError};
 
 pub(crate) use memory::{History, Memory};
+#[cfg(feature = "sftp")]
+use order::Choice;
 pub(crate) use order::Reading;
 use order::{Chosen, choose, mode_of, newest};
 
