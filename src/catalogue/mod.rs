@@ -19,6 +19,7 @@ mod lane;
 pub mod lease;
 pub mod pass;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 mod push;
 mod quarantine;
@@ -78,6 +79,11 @@ pub enum PassError {
         crate::store::events::MAX_DATES
     )]
     TooManyDates,
+    /// The plan that was asked for is not the one that would be carried out now.
+    #[error(
+        "the world has moved since that plan was made: what would be sent now differs; look at `passerelle plan` again"
+    )]
+    PlanMoved,
     /// A posted body that was accepted once cannot be read now.
     #[error("the posted body {0} cannot be read by this release; it is kept")]
     InboundUnreadable(i64),
@@ -97,6 +103,7 @@ impl PassError {
             Self::NothingToRead => "NothingToRead",
             Self::NoVenue => "NoVenue",
             Self::TooManyDates => "TooManyDates",
+            Self::PlanMoved => "PlanMoved",
             Self::InboundUnreadable(_) => "InboundUnreadable",
         }
     }
@@ -123,7 +130,7 @@ impl PassError {
             Self::Store(_) | Self::Disk(_) => Class::Transient,
             Self::Unfinished | Self::InboundUnreadable(_) => Class::VendorFault,
             Self::NothingToRead => Class::Unsupported,
-            Self::NoVenue | Self::TooManyDates => Class::Settings,
+            Self::NoVenue | Self::TooManyDates | Self::PlanMoved => Class::Settings,
         }
     }
 }

@@ -13,6 +13,7 @@ use passerelle_contract::{Adapter, Class, Completeness, End};
 
 use super::guard::{self, Judged, Verdict};
 use super::plan::Tally;
+use super::preview::Items;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::{PassError, Summary, venue};
@@ -63,6 +64,8 @@ pub struct Options {
     pub full: bool,
     /// Let a plan through that the guard would hold.
     pub release: bool,
+    /// Do exactly the plan with this fingerprint, held or not, or nothing.
+    pub plan: Option<u64>,
 }
 
 /// A run that failed, and how far it came: what was applied before stays applied.
@@ -89,6 +92,8 @@ pub struct Report {
     pub notices: Vec<String>,
     /// The sentence for the bookseller when a plan is held.
     pub notice_fr: Option<String>,
+    /// What would be sent, item by item: of a plan only.
+    pub items: Items,
     /// A held plan was let through: by another export that agreed, or by a person.
     pub released_by_agreement: Option<bool>,
     /// Something has yet to be sent, and may not be before what was sent shows: the next pass comes soon.

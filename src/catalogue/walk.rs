@@ -4,6 +4,7 @@ use passerelle_contract::{Ean, Position, Quantity};
 
 use super::gather::{Gathered, Said, Stated};
 use super::plan::{Action, Held, Rules, Tally, applied, decide};
+use super::preview::{Collect, Items};
 use super::{PassError, put};
 use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
@@ -23,6 +24,8 @@ pub(super) struct Counted {
     pub(super) held: Vec<(Ean, Held)>,
     /// Rows that were joined to an earlier one of the same EAN, and where they stand.
     pub(super) joined: Vec<(u64, Position)>,
+    /// What would be sent, item by item.
+    pub(super) items: Items,
 }
 
 /// Counts what a pass would change. Reads only.
@@ -34,12 +37,14 @@ pub(super) async fn count(
     connection: &str,
     rows: &Gathered,
     rules: &Rules,
+    collect: Collect,
 ) -> Result<Counted, PassError> {
-    let mut counted = Counted::default();
+    let mut counted = Counted { items: Items::new(collect), ..Counted::default() };
     let mut merge = Merge::new(store, connection, rows, rules)?;
     while merge.next_page().await? {
         merge.judge_page(|ean, entry, action| {
             counted.tally.count(entry, action);
+            counted.items.see(ean, entry, action);
             if let Action::Hold(held) = action
                 && counted.held.len() < MOST_HELD
             {

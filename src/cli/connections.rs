@@ -45,7 +45,7 @@ enum Action {
 
 impl Connections {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("connections").await?;
+        let (_, gateway) = context.open_reading("connections", false).await?;
         match self.command.unwrap_or(Action::List) {
             Action::List => list(context, &gateway).await,
             Action::Show { id } => show_one(context, &gateway, &id).await,
@@ -60,7 +60,15 @@ impl Connections {
 async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
     let now = (gateway.now)();
     let mut groups: BTreeMap<Option<String>, Vec<KnownConnection>> = BTreeMap::new();
-    for known in gateway.store.known_connections().await? {
+    let mut all = gateway.store.known_connections().await?;
+    let stored: std::collections::BTreeSet<String> = all.iter().map(|known| known.record.id.clone()).collect();
+    let never_applied = gateway.connections().await?.into_iter().filter(|one| !stored.contains(&one.id));
+    all.extend(never_applied.map(|record| KnownConnection {
+        record,
+        state: ConnectionState::default(),
+        is_held: false,
+    }));
+    for known in all {
         groups.entry(known.record.chain.clone()).or_default().push(known);
     }
     let mut rows = Vec::new();

@@ -60,7 +60,7 @@ impl Quarantine {
     }
 
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("quarantine").await?;
+        let (_, gateway) = context.open_reading("quarantine", false).await?;
         match self.command.unwrap_or(Action::List { id: None, rejected: false, notes: false }) {
             Action::List { id, rejected: false, notes } => list(context, &gateway, id.as_deref(), notes).await?,
             Action::List { id, rejected: true, .. } => rejected(context, &gateway, id.as_deref()).await?,

@@ -6,6 +6,7 @@ use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
 use crate::catalogue::lane::Lane;
 use crate::catalogue::plan::{Rules, Tally};
+use crate::catalogue::preview::{Collect, Items};
 use crate::catalogue::progress::Step;
 use crate::catalogue::quarantine::Quarantine;
 use crate::catalogue::read::{PassRead, read};
@@ -19,6 +20,7 @@ const PASSES_LOOKED_AT: u32 = 100;
 /// A pass over stock, compared with the ledger and with what is held value by value.
 struct Compared {
     tally: Tally,
+    items: Items,
     rules: Rules,
     values_before: Vec<HeldValue>,
     values: Vec<HeldValue>,
@@ -88,13 +90,18 @@ impl Reader<'_> {
         report: &mut Report,
     ) -> Result<(), PassError> {
         let mut quarantine = quarantine;
-        let compared = self.compare_stock(pass, false, now, &mut quarantine).await?;
+        let compared = self.compare_stock(pass, false, now, &mut quarantine, Collect::Items).await?;
         let tally = &compared.tally;
         add_stock(&mut report.summary, pass, tally, &quarantine);
+        // What a sync would send, also of what an earlier one could not.
+        (report.summary.create, report.summary.change, report.summary.withdraw) = compared.items.counts();
+        report.summary.unchanged = compared.items.unchanged();
         report.notices.extend(pass.warnings.iter().cloned());
         // A plan never counts as the second snapshot, so it is judged as if nothing was held.
         let judged = self.judged(pass, expectations, tally, &quarantine, &compared);
+        report.items = compared.items.clone();
         if let Verdict::Hold(reasons) = guard::judge(&judged, tally, None) {
+            report.items.heaviest_first();
             let (english, french) = guard::explain(&reasons, &judged, tally, &self.connection.id);
             report.summary.held += tally.actions().max(1);
             report.notices.push(english);
@@ -110,6 +117,7 @@ impl Reader<'_> {
         release: bool,
         now: Millis,
         quarantine: &mut Quarantine,
+        collect: Collect,
     ) -> Result<Compared, PassError> {
         let store = self.store.as_ref();
         let values_before = store.held_values(&self.connection.id).await?;
@@ -122,7 +130,7 @@ impl Reader<'_> {
             protected: pass.protected.clone(),
             release,
         };
-        let counted = walk::count(store, &self.connection.id, &pass.rows, &rules).await?;
+        let counted = walk::count(store, &self.connection.id, &pass.rows, &rules, collect).await?;
         for (ean, held) in &counted.held {
             quarantine.held(held.at, *ean, held.why.code(), values::said(held, &limits));
         }
@@ -136,7 +144,8 @@ impl Reader<'_> {
         let values =
             values::after(&values_before, &counted.held, &export, limits.agree_after_seconds, pass.completeness);
         let entries = ledger::totals(store, &self.connection.id).await?.entries;
-        Ok(Compared { tally: counted.tally, rules, values_before, values, export, is_first: entries == 0 })
+        let items = counted.items;
+        Ok(Compared { tally: counted.tally, items, rules, values_before, values, export, is_first: entries == 0 })
     }
 
     fn judged(
@@ -248,7 +257,11 @@ impl Run<'_> {
             }
             return Ok(true);
         }
-        let compared = self.reader.compare_stock(&pass, options.release, (self.now)(), &mut quarantine).await?;
+        let compared =
+            self.reader.compare_stock(&pass, options.release, (self.now)(), &mut quarantine, Collect::Digest).await?;
+        if options.plan.is_some_and(|plan| plan != compared.items.digest()) {
+            return Err(PassError::PlanMoved);
+        }
         let tally = &compared.tally;
         // A delta restates few rows: it must not wipe what the last snapshot left behind.
         let digest = if pass.completeness == Completeness::Delta && quarantine.total + quarantine.notes == 0 {
@@ -270,6 +283,7 @@ impl Run<'_> {
         let verdict = guard::judge(&judged, tally, before);
         if let Verdict::Hold(reasons) = &verdict
             && !options.release
+            && options.plan.is_none()
         {
             self.hold(lease, reasons, &judged, tally, held.as_ref(), inbound, report).await?;
             if state.quarantine_digest != digest {

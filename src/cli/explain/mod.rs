@@ -36,7 +36,7 @@ impl Explain {
         if explain_code(context, &self.thing) {
             return Ok(0);
         }
-        let (_, gateway) = context.open("explain").await?;
+        let (_, gateway) = context.open_reading("explain", false).await?;
         if super::bookings::show_booking(context, &gateway, &self.thing).await? {
             return Ok(0);
         }
@@ -90,7 +90,7 @@ fn meaning(code: &str) -> Option<(String, String)> {
 
 async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Result<bool, CliError> {
     let mut known = false;
-    for connection in gateway.store.connections().await? {
+    for connection in gateway.connections().await? {
         let Some(entry) = find(gateway.store.as_ref(), &connection.id, ean).await? else { continue };
         known = true;
         let state = gateway.store.state(&connection.id).await?;
