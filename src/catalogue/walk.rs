@@ -2,9 +2,11 @@
 
 use passerelle_contract::{Completeness, Ean};
 
+use super::history::PassHistory;
 use super::gather::{Gathered, Stated};
 use super::plan::{Action, Tally, applied, decide};
 use super::{PassError, put};
+use crate::store::history::HistoryRow;
 use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
 
@@ -40,18 +42,29 @@ pub(super) async fn apply(
     lease: &Lease,
     rows: &Gathered,
     completeness: Completeness,
+    history: &PassHistory<'_>,
 ) -> Result<(), PassError> {
     let mut changed: Vec<Entry> = Vec::new();
+    let mut told: Vec<HistoryRow> = Vec::new();
     let mut merge = Merge::new(store, &lease.connection, rows, completeness)?;
     while merge.next_page().await? {
-        merge.judge_page(|ean, entry, action| changed.extend(applied(entry, ean, action)))?;
+        merge.judge_page(|ean, entry, action| {
+            changed.extend(applied(entry, ean, action));
+            told.extend(history.of_action(ean, action));
+        })?;
         if changed.len() >= WRITE_AT_ONCE {
             put(store, lease, &changed).await?;
             changed.clear();
+            store.add_history(lease, &told).await?;
+            told.clear();
         }
     }
     if !changed.is_empty() {
         put(store, lease, &changed).await?;
+    }
+    told.extend(history.of_all());
+    if !told.is_empty() {
+        store.add_history(lease, &told).await?;
     }
     Ok(())
 }

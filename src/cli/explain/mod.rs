@@ -1,5 +1,6 @@
 //! `passerelle explain`: everything known of one thing, in one place.
 
+mod history;
 mod shows;
 
 use clap::Args;
@@ -130,6 +131,7 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         if let Some(at) = state.last_success_at {
             out.text(format!("  last pass         {}", show(at)));
         }
+        history::explain(context, gateway, &connection, state.venue_id.or(connection.venue), ean).await?;
     }
     Ok(known)
 }
