@@ -80,6 +80,11 @@ fn product(fingerprint: &str, state: ProductState) -> ProductBooking {
     }
 }
 
+/// As `explain` asks for them.
+async fn bookings_of_a_book(store: &dyn Store, venue_id: i64) -> Vec<ProductBooking> {
+    store.bookings_of_ean("default", venue_id, "9782070286256".parse().unwrap(), 50).await.unwrap()
+}
+
 fn notified(action: &str, fingerprint: &str, messages: Vec<NewMessage>) -> Notified {
     let state = if action == "BOOK" { ProductState::Open } else { ProductState::Cancelled };
     let notice = NoticeRow {
