@@ -348,8 +348,7 @@ fn explain_tells_what_happened_to_an_ean_in_order() {
     shop.write_rows([(1, 1_000, 2)]);
     shop.sync(&[]);
     let all = history(0);
-    let expected =
-        ["first_seen", "sent", "verified", "changed", "sent", "verified", "withdrawn", "sent", "verified"];
+    let expected = ["first_seen", "sent", "verified", "changed", "sent", "verified", "withdrawn", "sent", "verified"];
     assert_eq!(what(&all), expected, "{all:#?}");
     assert_ne!(all[0]["evidence"], all[3]["evidence"], "another export");
     assert_eq!((&all[4]["price_cents"], &all[8]["quantity"]), (&1_100.into(), &0.into()));

@@ -7,9 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use passerelle::store::history::{
-    HistoryEvent, HistoryRow, MOST_ROWS_OF_CONNECTION, MOST_ROWS_OF_EAN,
-};
+use passerelle::store::history::{HistoryEvent, HistoryRow, MOST_ROWS_OF_CONNECTION, MOST_ROWS_OF_EAN};
 use passerelle::store::ledger::{
     self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Sent, Terms,
     Update,

@@ -152,8 +152,7 @@ mod tests {
         entry.acknowledged = Acknowledged::Verified(TERMS);
         let told = Told::read_back(&entry, Some(sent)).unwrap();
         assert_eq!((told.event, told.call_at), (HistoryEvent::Verified, Some(1_700_000_000_000)));
-        entry.refused =
-            Some(crate::store::ledger::Refusal { code: Availability::DroppedSilently.code(), day: 1 });
+        entry.refused = Some(crate::store::ledger::Refusal { code: Availability::DroppedSilently.code(), day: 1 });
         assert_eq!(Told::refused(&entry).event, HistoryEvent::Dropped);
     }
 }

@@ -279,7 +279,8 @@ impl Lane<'_> {
             match self.client.upsert_eans(self.venue_id, &offers, options).await {
                 Ok(()) => {
                     self.write(&sent, Acknowledged::Accepted).await?;
-                    self.tell(sent.iter().map(|(entry, sent)| Told::sent(entry.ean, *sent, HistoryEvent::Sent))).await?;
+                    self.tell(sent.iter().map(|(entry, sent)| Told::sent(entry.ean, *sent, HistoryEvent::Sent)))
+                        .await?;
                     queue.last_answered = true;
                     round.done += batch.len() as u64;
                     return Ok(());

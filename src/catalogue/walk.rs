@@ -2,8 +2,8 @@
 
 use passerelle_contract::{Completeness, Ean};
 
-use super::history::PassHistory;
 use super::gather::{Gathered, Stated};
+use super::history::PassHistory;
 use super::plan::{Action, Tally, applied, decide};
 use super::{PassError, put};
 use crate::store::history::HistoryRow;

@@ -3,8 +3,8 @@
 use passerelle_contract::{Completeness, Cursor, End, Page, Pull, PushIntake};
 
 use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
-use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
+use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::lane::Lane;
 use crate::catalogue::progress::Step;
 use crate::catalogue::quarantine::Quarantine;

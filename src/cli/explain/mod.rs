@@ -12,6 +12,7 @@ use serde_json::json;
 use super::quarantine::{object, place};
 use super::{CliContext, CliError};
 use crate::clock::show;
+use crate::codes;
 use crate::gateway::Gateway;
 use crate::passculture::Availability;
 use crate::rules::{products, screenings};
@@ -62,9 +63,15 @@ impl Explain {
 }
 
 fn explain_code(context: &CliContext, thing: &str) -> bool {
-    let Some((message, message_fr)) = meaning(thing) else { return false };
-    context.output.json(&json!({ "event": "code", "code": thing, "message": message, "message_fr": message_fr }));
-    context.output.text(format!("{thing}\n  {message}\n  {message_fr}"));
+    let Some(entry) = codes::find(thing) else { return false };
+    // The words that go with a row are more exact than the code's own.
+    let (message, message_fr) =
+        meaning(thing).unwrap_or_else(|| (entry.message.to_owned(), format!("{}.", entry.message_fr)));
+    let class = entry.class.name();
+    context.output.json(&json!({
+        "event": "code", "code": thing, "class": class, "message": message, "message_fr": message_fr, "to_do": entry.to_do,
+    }));
+    context.output.text(format!("{thing} ({class})\n  {message}\n  {message_fr}\n  what to do: {}", entry.to_do));
     true
 }
 

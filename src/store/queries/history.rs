@@ -7,8 +7,8 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::super::numbers;
 use super::{
-    Connection, Db, Ean, Engine, Lease, ROWS_PER_STATEMENT, Row, StoreError, ean_from, ean_to, leases, narrow, products,
-    text, wide,
+    Connection, Db, Ean, Engine, Lease, ROWS_PER_STATEMENT, Row, StoreError, ean_from, ean_to, leases, narrow,
+    products, text, wide,
 };
 use crate::store::history::{HistoryEvent, HistoryRow, HistoryStore, MOST_ROWS_OF_CONNECTION, MOST_ROWS_OF_EAN};
 use crate::store::products::ProductBooking;
@@ -137,14 +137,13 @@ async fn of_ean(c: &mut Connection, connection: &str, ean: Ean) -> Result<Vec<Hi
     let mut kept = Vec::new();
     for (query, key) in [
         ("SELECT * FROM ean_history WHERE connection = $1 AND ean = $2 ORDER BY ordinal DESC LIMIT $3", ean_to(ean)),
-        ("SELECT * FROM ean_history WHERE connection = $1 AND ean IS NULL AND ordinal > $2 ORDER BY ordinal DESC LIMIT $3", 0),
+        (
+            "SELECT * FROM ean_history WHERE connection = $1 AND ean IS NULL AND ordinal > $2 ORDER BY ordinal DESC LIMIT $3",
+            0,
+        ),
     ] {
-        let rows = sqlx::query(query)
-            .bind(connection)
-            .bind(key)
-            .bind(i64::from(MOST_ROWS_OF_EAN))
-            .fetch_all(&mut *c)
-            .await?;
+        let rows =
+            sqlx::query(query).bind(connection).bind(key).bind(i64::from(MOST_ROWS_OF_EAN)).fetch_all(&mut *c).await?;
         for row in &rows {
             let ordinal: i64 = row.try_get("ordinal")?;
             // An event of a later release is left out.
