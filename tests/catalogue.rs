@@ -393,3 +393,16 @@ fn a_first_sync_of_many_eans_is_told_as_a_whole() {
         .collect();
     assert_eq!(told, [("many_changed", 10_001), ("many_sent", 1)], "{lines:#?}");
 }
+
+#[test]
+fn explain_knows_what_a_code_means_and_what_to_do() {
+    let shop = Shop::new(1);
+    for code in ["PriceJump", "SuspiciousShrink", "BadCheckDigit", "VenueNotLinked", "NoTimeToSell", "StoreUnavailable"]
+    {
+        let told = shop.run(&["explain", code]);
+        assert_eq!((told.code, told.lines.len()), (0, 1), "{told:#?}");
+        for key in ["class", "message", "message_fr", "to_do"] {
+            assert!(told.lines[0][key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {told:#?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a row is made of what was written to the ledger, and written right after it.
 
-use passerelle_contract::{Ean, Terms};
+use passerelle_contract::{Ean, Position, Terms};
 
 use super::PassError;
 use super::lane::Lane;
@@ -32,8 +32,8 @@ impl<'a> PassHistory<'a> {
         Self { now, actions, evidence: posted.or(fingerprint.map(Into::into)) }
     }
 
-    /// The row of one EAN; `None` when nothing changes, or when there are too many.
-    pub(super) fn of_action(&self, ean: Ean, action: Action) -> Option<HistoryRow> {
+    /// The row of one EAN that was stated there; `None` when nothing changes, or when there are too many.
+    pub(super) fn of_action(&self, ean: Ean, action: Action, at: Option<Position>) -> Option<HistoryRow> {
         let (event, terms) = match action {
             _ if !tells_each(self.actions) => return None,
             Action::Create(terms) => (HistoryEvent::FirstSeen, Some(terms)),
@@ -41,7 +41,11 @@ impl<'a> PassHistory<'a> {
             Action::Withdraw => (HistoryEvent::Withdrawn, None),
             Action::Keep => return None,
         };
-        Some(HistoryRow { terms, ..self.row(Some(ean), event) })
+        let line = match at {
+            Some(Position::Line(line)) => Some(line),
+            Some(Position::Entry { .. }) | None => None,
+        };
+        Some(HistoryRow { terms, line, ..self.row(Some(ean), event) })
     }
 
     /// The row that tells of too many.
@@ -133,13 +137,14 @@ mod tests {
     fn a_pass_tells_of_each_ean_or_of_all_of_them_and_never_both() {
         for (actions, each) in [(1, true), (MOST_EANS_OF_PASS, true), (MOST_EANS_OF_PASS + 1, false)] {
             let history = PassHistory::new(7, actions, Some("12 00ff"), None);
-            let row = history.of_action(Ean::MIN, Action::Create(TERMS));
+            let row = history.of_action(Ean::MIN, Action::Create(TERMS), Some(Position::Line(7)));
             assert_eq!((row.is_some(), history.of_all().is_none()), (each, each), "{actions}");
+            assert_eq!(row.as_ref().and_then(|row| row.line), each.then_some(7));
             let told = row.or(history.of_all()).unwrap();
             assert_eq!((told.at, told.evidence.as_deref()), (7, Some("12 00ff")));
-            assert_eq!(history.of_action(Ean::MIN, Action::Keep), None);
+            assert_eq!(history.of_action(Ean::MIN, Action::Keep, None), None);
         }
-        let posted = PassHistory::new(7, 1, Some("ff"), Some(3)).of_action(Ean::MIN, Action::Withdraw).unwrap();
+        let posted = PassHistory::new(7, 1, Some("ff"), Some(3)).of_action(Ean::MIN, Action::Withdraw, None).unwrap();
         assert_eq!((posted.event, posted.evidence.as_deref()), (HistoryEvent::Withdrawn, Some("posted body 3")));
     }
 

@@ -50,7 +50,8 @@ pub(super) async fn apply(
     while merge.next_page().await? {
         merge.judge_page(|ean, entry, action| {
             changed.extend(applied(entry, ean, action));
-            told.extend(history.of_action(ean, action));
+            // The rows of a pass do not remember their lines.
+            told.extend(history.of_action(ean, action, None));
         })?;
         if changed.len() >= WRITE_AT_ONCE {
             put(store, lease, &changed).await?;

@@ -39,10 +39,10 @@ pub(super) async fn explain(
     lines.sort_by_key(|line| line.at);
     let out = context.output;
     if lines.is_empty() {
-        out.text("  history           none is kept: nothing has changed since it is written down".to_owned());
+        out.text("  history           none is kept: nothing has changed since it is written down");
         return Ok(());
     }
-    out.text("  history".to_owned());
+    out.text("  history");
     for line in lines {
         let mut object = json!({
             "event": "history", "connection": connection.id, "ean": ean, "at": show(line.at), "what": null,
