@@ -20,7 +20,7 @@
 //! | [`store`] | the only place with SQL |
 //! | [`passculture`] | the northbound client, its budget, its wire types |
 //! | [`sandbox`] | a faithful fake pass Culture, for the demo, for integrators and for tests |
-//! | [`config`], [`registry`], [`telemetry`], [`clock`] | settings, the list of adapters, logs and metrics, the time |
+//! | [`config`], [`registry`], [`telemetry`], [`clock`], [`codes`] | settings, the list of adapters, logs and metrics, the time, what each code means |
 //!
 //! Vendors live in `adapters/`, each in a package of its own, behind the traits of `passerelle-contract`.
 //!
@@ -71,6 +71,7 @@ pub mod booking;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod countermarks;
 pub mod delivery;

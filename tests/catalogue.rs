@@ -4,6 +4,7 @@
 mod shop;
 
 use passerelle::sandbox::{Bookable, FaultEffect};
+use passerelle::store::products::{ProductBooking, ProductState};
 use shop::{CONNECTION, Shop, csv_connection, ean};
 
 const COUNTS: [&str; 9] =
@@ -373,4 +374,93 @@ fn another_venue_gets_everything() {
     let moved = shop.run(&["sync", CONNECTION]);
     assert_eq!((moved.code, moved.numbers(&["pushed"])), (0, vec![3]), "{moved:#?}");
     assert_eq!(shop.sandbox.offers().len(), 6);
+}
+
+#[test]
+fn explain_tells_what_happened_to_an_ean_in_order() {
+    let shop = Shop::new(2);
+    shop.write_rows((0..3).map(|number| (number, 1_000, 2)));
+    shop.run(&["sync", CONNECTION]);
+    let history = |number: u64| -> Vec<serde_json::Value> {
+        let lines = shop.run(&["explain", &ean(number)]).lines;
+        lines.into_iter().filter(|line| line["event"] == "history").collect()
+    };
+    let what = |lines: &[serde_json::Value]| -> Vec<String> {
+        lines.iter().map(|line| line["what"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = history(0);
+    assert_eq!(what(&first), ["first_seen", "sent", "verified"], "{first:#?}");
+    assert_eq!((&first[0]["price_cents"], &first[0]["quantity"]), (&1_000.into(), &2.into()));
+    assert!(first[0]["evidence"].is_string(), "which export said it: {first:#?}");
+    assert_eq!(first[1]["call_at"], first[2]["call_at"], "the look is about that call: {first:#?}");
+    let refused = history(2);
+    assert_eq!(what(&refused), ["first_seen", "refused"], "{refused:#?}");
+    assert_eq!(refused[1]["code"], "NotFound");
+
+    // The same file again says nothing new.
+    shop.run(&["sync", CONNECTION]);
+    assert_eq!((history(0), history(2)), (first.clone(), refused));
+
+    shop.write_rows((0..2).map(|number| (number, if number == 0 { 1_100 } else { 1_000 }, 2)));
+    shop.sync(&[]);
+    shop.write_rows([(1, 1_000, 2)]);
+    shop.sync(&[]);
+    let all = history(0);
+    let expected = ["first_seen", "sent", "verified", "changed", "sent", "verified", "withdrawn", "sent", "verified"];
+    assert_eq!(what(&all), expected, "{all:#?}");
+    assert_ne!(all[0]["evidence"], all[3]["evidence"], "another export");
+    assert_eq!((&all[4]["price_cents"], &all[8]["quantity"]), (&1_100.into(), &0.into()));
+    assert_eq!(what(&history(1)), ["first_seen", "sent", "verified"], "what did not change has no more to tell");
+
+    // Somebody booked it.
+    let booking = ProductBooking {
+        account: "default".to_owned(),
+        fingerprint: "f".to_owned(),
+        booking: "bk_1".to_owned(),
+        offer_id: 1,
+        stock_id: 1,
+        venue_id: shop::VENUE,
+        item: ean(1),
+        quantity: 1,
+        price_cents: 1_000,
+        state: ProductState::Used,
+        booked_at: 4_000_000_000_000,
+        expires_at: 4_100_000_000_000,
+        moved_at: 4_000_000_060_000,
+    };
+    let url = format!("sqlite:{}", shop.path("passerelle.db").display());
+    shop.block_on(async {
+        let store = passerelle::store::open(&url).await.unwrap();
+        assert!(store.move_product(None, &booking, &[]).await.unwrap());
+    });
+    let booked = history(1);
+    assert_eq!(what(&booked), ["first_seen", "sent", "verified", "booked", "used"], "{booked:#?}");
+    assert_eq!(booked[3]["booking"], "bk_1");
+}
+
+#[test]
+fn a_first_sync_of_many_eans_is_told_as_a_whole() {
+    let shop = Shop::new(1);
+    shop.write_rows((0..10_001).map(|number| (number, 1_000, 2)));
+    shop.run(&["sync", CONNECTION]);
+    let lines = shop.run(&["explain", &ean(0)]).lines;
+    let told: Vec<(&str, u64)> = lines
+        .iter()
+        .filter(|line| line["event"] == "history")
+        .map(|line| (line["what"].as_str().unwrap(), line["items"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(told, [("many_changed", 10_001), ("many_sent", 1)], "{lines:#?}");
+}
+
+#[test]
+fn explain_knows_what_a_code_means_and_what_to_do() {
+    let shop = Shop::new(1);
+    for code in ["PriceJump", "SuspiciousShrink", "BadCheckDigit", "VenueNotLinked", "NoTimeToSell", "StoreUnavailable"]
+    {
+        let told = shop.run(&["explain", code]);
+        assert_eq!((told.code, told.lines.len()), (0, 1), "{told:#?}");
+        for key in ["class", "message", "message_fr", "to_do"] {
+            assert!(told.lines[0][key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {told:#?}");
+        }
+    }
 }

@@ -221,3 +221,134 @@ fn no_file_grows_into_a_drawer() {
         }
     }
 }
+
+/// Capitalised words in the sources that look like codes and are none.
+const NO_CODES: [(&str, &str); 25] = [
+    ("AddressLocation", "a model of pass Culture's validator"),
+    ("DigitalLocation", "a model of pass Culture's validator"),
+    ("PhysicalLocation", "a model of pass Culture's validator"),
+    ("EventOfferCreation", "a model of pass Culture's validator"),
+    ("BookingRequest", "the title of a schema"),
+    ("VendorEvent", "the name of a schema"),
+    ("VendorPlaces", "the name of a schema"),
+    ("VendorStock", "the name of a schema"),
+    ("VendorUse", "the name of a schema"),
+    ("SecretRef", "the name of a schema"),
+    ("WrittenDelay", "the name of a schema"),
+    ("WrittenNumber", "the name of a schema"),
+    ("PascalCase", "how a vendor writes names"),
+    ("AnnulationPassCulture", "an operation of a vendor"),
+    ("GetSeancesPassCulture", "an operation of a vendor"),
+    ("ReservationPassCulture", "an operation of a vendor"),
+    ("CodeErreur", "a field of a vendor"),
+    ("IDFilm", "a field of a vendor"),
+    ("IDFilmAlloCine", "a field of a vendor"),
+    ("IDFilmAllocine", "a field of a vendor"),
+    ("IDSeance", "a field of a vendor"),
+    ("PostgreSQL", "an engine"),
+    ("SQLite", "an engine"),
+    ("ScreenX", "an experience of a showtime"),
+    ("YmdHMS", "how a date is written"),
+];
+
+/// Codes that are explained although no literal of theirs is in the sources yet: rules that are about to print them.
+const ANNOUNCED: [&str; 6] =
+    ["DateDeleted", "ForeignCurrency", "LiveTickets", "PriceJump", "QuantityImplausible", "SuspiciousFirstSync"];
+
+/// Sources that may print codes: everything but tests, simulators and the table of codes itself.
+fn printing_sources() -> Vec<PathBuf> {
+    let mut files = rust_files(&root().join("src"));
+    for entry in std::fs::read_dir(root().join("adapters")).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.join("src").is_dir() && folder.file_name().is_some_and(|name| name != "testkit") {
+            files.extend(rust_files(&folder.join("src")));
+        }
+    }
+    let is_apart = |path: &Path| {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        path.contains("/simulator")
+            || path.starts_with("src/sandbox")
+            || path.starts_with("src/codes")
+            || path.ends_with("tests.rs")
+    };
+    files.retain(|path| !is_apart(path));
+    files
+}
+
+/// The string literals of a file outside comments and its test module, with what stands before each.
+fn literals(text: &str) -> Vec<(String, String)> {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let (mut found, mut before, mut rest) = (Vec::new(), String::new(), text);
+    while let Some(next) = rest.chars().next() {
+        if rest.starts_with("//") {
+            rest = rest.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(character) = rest.strip_prefix("'\"'") {
+            rest = character;
+        } else if let Some(literal) = rest.strip_prefix('"') {
+            let mut end = 0;
+            let bytes = literal.as_bytes();
+            while end < bytes.len() && bytes[end] != b'"' {
+                end += if bytes[end] == b'\\' { 2 } else { 1 };
+            }
+            let end = end.min(literal.len());
+            found.push((before.clone(), literal[..end].to_owned()));
+            before = "\"".to_owned();
+            rest = literal.get(end + 1..).unwrap_or("");
+        } else {
+            before.push(next);
+            if before.len() > 200 {
+                before.clear();
+            }
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    found
+}
+
+/// Is this literal a code? Words of two humps are; a word of one hump is where a code stands: behind a class, a status, `code:` or,
+/// in a file with a function `code`, the arrow of a match.
+fn is_code(before: &str, literal: &str, has_codes: bool) -> bool {
+    let is_word = literal.len() < 40
+        && literal.starts_with(|first: char| first.is_ascii_uppercase())
+        && literal.chars().all(|character| character.is_ascii_alphabetic())
+        && literal.chars().any(|character| character.is_ascii_lowercase());
+    let humps = literal.chars().filter(char::is_ascii_uppercase).count();
+    let before = before.trim_end();
+    let last = before.rsplit(['(', ' ', '\n', '{']).next().unwrap_or("");
+    let stands_as_code = before.ends_with("code:")
+        || (has_codes && before.trim_end_matches('(').trim_end().ends_with("=>"))
+        || (last.ends_with(',') && (last.starts_with("Class::") || last.starts_with("StatusCode::")));
+    is_word && (humps > 1 || stands_as_code)
+}
+
+#[test]
+fn every_code_that_can_be_printed_is_explained() {
+    let mut printed: BTreeMap<String, PathBuf> = BTreeMap::new();
+    // Also those in the middle of a sentence: `(StaleFile; …)`.
+    let mut literal_words: BTreeSet<String> = BTreeSet::new();
+    for path in printing_sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let has_codes = text.contains(" fn code(");
+        for (before, literal) in literals(&text) {
+            if is_code(&before, &literal, has_codes) {
+                printed.entry(literal.clone()).or_insert_with(|| path.clone());
+            }
+            let words = literal.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+            literal_words.extend(words.map(str::to_owned));
+        }
+    }
+    assert!(printed.len() > 150, "the parser finds codes: {}", printed.len());
+    let unexplained: Vec<_> = printed
+        .iter()
+        .filter(|(code, _)| passerelle::codes::find(code).is_none())
+        .filter(|(code, _)| !NO_CODES.iter().any(|(word, _)| word == code))
+        .collect();
+    assert!(unexplained.is_empty(), "add to src/codes, or to NO_CODES with a reason: {unexplained:#?}");
+    let unprinted: Vec<&str> = passerelle::codes::all()
+        .map(|entry| entry.code)
+        .filter(|code| !literal_words.contains(*code) && !ANNOUNCED.contains(code))
+        .collect();
+    assert!(unprinted.is_empty(), "nothing prints these any more: {unprinted:?}");
+    let arrived: Vec<&&str> = ANNOUNCED.iter().filter(|code| printed.contains_key(**code)).collect();
+    assert!(arrived.is_empty(), "these are printed now; take them off ANNOUNCED: {arrived:?}");
+}

@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use passerelle::store::history::{HistoryEvent, HistoryRow, MOST_ROWS_OF_CONNECTION, MOST_ROWS_OF_EAN};
 use passerelle::store::ledger::{
     self, Acknowledged, EANS_PER_TRANSACTION, Entry, PAGE_CAPACITY, PAGES_PER_TRANSACTION, Refusal, Scan, Sent, Terms,
     Update,
@@ -28,6 +29,9 @@ on_both_engines!(
     ledgers_of_connections_are_apart,
     wrong_changes_are_refused,
     a_damaged_page_is_an_error,
+    an_eans_history_keeps_its_first_row_and_the_newest,
+    a_refusal_that_stands_is_told_once,
+    a_connections_history_is_bounded,
 );
 
 /// The EAN whose first twelve digits are `number`.
@@ -354,4 +358,74 @@ async fn a_damaged_page_is_an_error(place: Place) {
     let changed = ledger::apply(&*store, &lease, &[put(entry(2, 1))]).await;
     assert!(matches!(changed, Err(StoreError::Corrupt(_))), "{changed:?}");
     assert!(store.due_connections(NOW, 1).await.unwrap().is_empty());
+}
+
+fn told(number: u64, at: i64, event: HistoryEvent) -> HistoryRow {
+    HistoryRow::new(Some(ean(number)), at, event)
+}
+
+async fn an_eans_history_keeps_its_first_row_and_the_newest(place: Place) {
+    let store = place.open().await;
+    let (shop, other) = (leased(&*store, "shop").await, leased(&*store, "other").await);
+    let first = HistoryRow {
+        terms: Some(Terms { price: Cents(990), quantity: Quantity::Unlimited }),
+        evidence: Some("12 00ff".to_owned()),
+        line: Some(7),
+        ..told(1, NOW, HistoryEvent::FirstSeen)
+    };
+    let sent = HistoryRow {
+        terms: Some(Terms { price: Cents(990), quantity: Quantity::Exactly(3) }),
+        call_at: Some(NOW),
+        ..told(1, NOW + 1, HistoryEvent::Sent)
+    };
+    let many = HistoryRow { items: Some(10_001), ..HistoryRow::new(None, NOW + 2, HistoryEvent::ManyChanged) };
+    let rows = [first.clone(), sent.clone(), many.clone(), told(2, NOW, HistoryEvent::Withdrawn)];
+    store.add_history(&shop, &rows).await.unwrap();
+    store.add_history(&other, &[told(1, NOW, HistoryEvent::Verified)]).await.unwrap();
+    assert_eq!(store.history("shop", ean(1)).await.unwrap(), [first.clone(), sent, many.clone()]);
+    assert_eq!(store.history("other", ean(1)).await.unwrap(), [told(1, NOW, HistoryEvent::Verified)]);
+
+    for round in 0..50 {
+        store.add_history(&shop, &[told(1, NOW + 10 + round, HistoryEvent::Verified)]).await.unwrap();
+    }
+    let kept = store.history("shop", ean(1)).await.unwrap();
+    let own: Vec<&HistoryRow> = kept.iter().filter(|row| row.ean.is_some()).collect();
+    assert_eq!(own.len(), MOST_ROWS_OF_EAN as usize);
+    assert_eq!(*own[0], first);
+    assert_eq!((own[1].at, own[own.len() - 1].at), (NOW + 41, NOW + 59));
+    assert!(kept.contains(&many));
+    assert_eq!(store.history("shop", ean(2)).await.unwrap().len(), 2, "its own row and the one of many");
+
+    store.release_lease(&shop).await.unwrap();
+    let answer = store.add_history(&shop, &[told(1, NOW, HistoryEvent::Sent)]).await;
+    assert!(matches!(answer, Err(StoreError::Fenced { .. })), "{answer:?}");
+    assert!(store.remove_connection(&other).await.unwrap());
+    assert_eq!(store.history("other", ean(1)).await.unwrap(), []);
+}
+
+async fn a_refusal_that_stands_is_told_once(place: Place) {
+    let store = place.open().await;
+    let lease = leased(&*store, "shop").await;
+    let refused = |at, code: &str| HistoryRow { code: Some(code.to_owned()), ..told(1, at, HistoryEvent::Refused) };
+    store.add_history(&lease, &[told(1, NOW, HistoryEvent::FirstSeen)]).await.unwrap();
+    for row in [refused(NOW + 1, "NotFound"), refused(NOW + 2, "NotFound"), refused(NOW + 3, "NotCompliant")] {
+        store.add_history(&lease, &[row]).await.unwrap();
+    }
+    store.add_history(&lease, &[told(1, NOW + 4, HistoryEvent::Changed)]).await.unwrap();
+    store.add_history(&lease, &[refused(NOW + 5, "NotCompliant")]).await.unwrap();
+    let at: Vec<i64> = store.history("shop", ean(1)).await.unwrap().iter().map(|row| row.at - NOW).collect();
+    assert_eq!(at, [0, 1, 3, 4, 5]);
+}
+
+async fn a_connections_history_is_bounded(place: Place) {
+    let store = place.open().await;
+    let lease = leased(&*store, "shop").await;
+    let rows: Vec<HistoryRow> =
+        (0..MOST_ROWS_OF_CONNECTION + 10).map(|number| told(number, NOW, HistoryEvent::Withdrawn)).collect();
+    for part in rows.chunks(10_000) {
+        store.add_history(&lease, part).await.unwrap();
+    }
+    for (number, is_kept) in [(0, false), (9, false), (10, true), (MOST_ROWS_OF_CONNECTION + 9, true)] {
+        assert_eq!(!store.history("shop", ean(number)).await.unwrap().is_empty(), is_kept, "{number}");
+    }
 }

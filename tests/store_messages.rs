@@ -80,6 +80,11 @@ fn product(fingerprint: &str, state: ProductState) -> ProductBooking {
     }
 }
 
+/// As `explain` asks for them.
+async fn bookings_of_a_book(store: &dyn Store, venue_id: i64) -> Vec<ProductBooking> {
+    store.bookings_of_ean("default", venue_id, "9782070286256".parse().unwrap(), 50).await.unwrap()
+}
+
 fn notified(action: &str, fingerprint: &str, messages: Vec<NewMessage>) -> Notified {
     let state = if action == "BOOK" { ProductState::Open } else { ProductState::Cancelled };
     let notice = NoticeRow {
@@ -302,6 +307,8 @@ async fn a_notification_has_an_effect_once(place: Place) {
     let kinds: Vec<String> = all(&*store).await.into_iter().map(|row| row.kind).collect();
     assert_eq!(kinds, ["booking.created", "booking.cancelled"]);
     assert_eq!(store.product_bookings("default", 7).await.unwrap()[0].state, ProductState::Cancelled);
+    assert_eq!(bookings_of_a_book(&*store, 9).await, store.product_bookings("default", 7).await.unwrap());
+    assert_eq!(bookings_of_a_book(&*store, 10).await, [], "another venue's bookings are not told");
     let watched = store.offers_to_look_at(NOW + 100, 10).await.unwrap();
     assert_eq!((watched.len(), watched[0].due_at, watched[0].active_at), (1, NOW + 100, NOW));
     // Nobody is told at another venue: only the notification itself is kept.

@@ -32,6 +32,8 @@ pub(super) struct Lane<'a> {
     pub(super) progress: &'a dyn Progress,
     /// The clock.
     pub(super) now: fn() -> Millis,
+    /// Is each EAN told in its history? Not when there are too many at once.
+    pub(super) tells_each: bool,
 }
 
 /// May a verdict be one that was heard before?

@@ -14,6 +14,7 @@
 mod events;
 pub mod gather;
 pub mod guard;
+mod history;
 mod inflight;
 mod lane;
 pub mod lease;

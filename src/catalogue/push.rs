@@ -15,6 +15,7 @@ use std::time::Duration;
 use passerelle_contract::{Cents, Ean, Quantity, Terms};
 use tokio::time::Instant;
 
+use super::history::Told;
 use super::inflight::{Rules, Turn};
 use super::lane::{Freshness, Lane};
 use super::progress::Step;
@@ -24,6 +25,7 @@ use crate::passculture::{
     AfterLostAnswer, Availability, EanOffer, MAX_EANS_ASKED, MAX_EANS_SENT, NorthError, Publication, UpsertError,
     UpsertOptions,
 };
+use crate::store::history::HistoryEvent;
 use crate::store::ledger::{self, Acknowledged, Entry, MOST_TRIES, Refusal, Scan, Sent};
 use crate::store::queue::{CallId, VenueQueue};
 
@@ -245,6 +247,7 @@ impl Lane<'_> {
                 })
                 .collect();
             put(self.store.as_ref(), self.lease, &refused).await?;
+            self.tell(refused.iter().map(Told::refused)).await?;
         }
         Ok(kept)
     }
@@ -276,6 +279,8 @@ impl Lane<'_> {
             match self.client.upsert_eans(self.venue_id, &offers, options).await {
                 Ok(()) => {
                     self.write(&sent, Acknowledged::Accepted).await?;
+                    self.tell(sent.iter().map(|(entry, sent)| Told::sent(entry.ean, *sent, HistoryEvent::Sent)))
+                        .await?;
                     queue.last_answered = true;
                     round.done += batch.len() as u64;
                     return Ok(());
@@ -294,6 +299,7 @@ impl Lane<'_> {
                         )
                         .collect();
                     put(self.store.as_ref(), self.lease, &undone).await?;
+                    self.tell(undone.iter().filter(|entry| entry.refused.is_some()).map(Told::refused)).await?;
                     *queue = before;
                     batch = undone.into_iter().filter(|entry| entry.refused.is_none()).collect();
                 }
@@ -304,6 +310,8 @@ impl Lane<'_> {
                 }
                 // They stay in flight, and are looked for before anything else is done with them.
                 Err(UpsertError::AnswerLost(error)) => {
+                    let lost = sent.iter().map(|(entry, sent)| Told::sent(entry.ean, *sent, HistoryEvent::Unanswered));
+                    self.tell(lost).await?;
                     round.lost = Some(error);
                     return Ok(());
                 }

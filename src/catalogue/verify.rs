@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::try_join_all;
 use passerelle_contract::{Ean, Quantity, Terms};
 
+use super::history::Told;
 use super::inflight::{Evidence, Turn, evidence};
 use super::lane::Lane;
 use super::progress::Step;
@@ -181,6 +182,7 @@ impl Lane<'_> {
         }
         let changed: Vec<Entry> = changed.into_values().collect();
         put(self.store.as_ref(), self.lease, &changed).await?;
+        self.tell(changed.iter().filter_map(|entry| Told::read_back(entry, sent_before(wanted, entry.ean)))).await?;
         if moved > 0 {
             self.progress.step(Step::Verified(seen.confirmed));
         }
@@ -275,8 +277,15 @@ impl Lane<'_> {
                 Some(Entry { acknowledged: Acknowledged::Never, refused, ..entry })
             })
             .collect();
-        Ok(put(self.store.as_ref(), self.lease, &refused).await?)
+        put(self.store.as_ref(), self.lease, &refused).await?;
+        self.tell(refused.iter().map(Told::refused)).await
     }
+}
+
+/// What was sent of an EAN before it was looked for; `wanted` is in EAN order.
+fn sent_before(wanted: &[Entry], ean: Ean) -> Option<Sent> {
+    let at = wanted.binary_search_by_key(&ean, |entry| entry.ean).ok()?;
+    wanted.get(at)?.acknowledged.sent()
 }
 
 /// At most `most` entries, spread evenly: tasks are neighbours, so that each has its share.

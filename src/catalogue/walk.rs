@@ -3,9 +3,11 @@
 use passerelle_contract::{Ean, Position, Quantity};
 
 use super::gather::{Gathered, Said, Stated};
+use super::history::PassHistory;
 use super::plan::{Action, Held, Rules, Tally, applied, decide};
 use super::preview::{Collect, Items};
 use super::{PassError, put};
+use crate::store::history::HistoryRow;
 use crate::store::ledger::{Entry, Scan};
 use crate::store::{Lease, Store};
 
@@ -42,7 +44,7 @@ pub(super) async fn count(
     let mut counted = Counted { items: Items::new(collect), ..Counted::default() };
     let mut merge = Merge::new(store, connection, rows, rules)?;
     while merge.next_page().await? {
-        merge.judge_page(|ean, entry, action| {
+        merge.judge_page(|ean, entry, action, _| {
             counted.tally.count(entry, action);
             counted.items.see(ean, entry, action);
             if let Action::Hold(held) = action
@@ -62,18 +64,34 @@ pub(super) async fn count(
 ///
 /// # Errors
 /// When the store refuses, or the lease was lost.
-pub(super) async fn apply(store: &dyn Store, lease: &Lease, rows: &Gathered, rules: &Rules) -> Result<(), PassError> {
+pub(super) async fn apply(
+    store: &dyn Store,
+    lease: &Lease,
+    rows: &Gathered,
+    rules: &Rules,
+    history: &PassHistory<'_>,
+) -> Result<(), PassError> {
     let mut changed: Vec<Entry> = Vec::new();
+    let mut told: Vec<HistoryRow> = Vec::new();
     let mut merge = Merge::new(store, &lease.connection, rows, rules)?;
     while merge.next_page().await? {
-        merge.judge_page(|ean, entry, action| changed.extend(applied(entry, ean, action)))?;
+        merge.judge_page(|ean, entry, action, at| {
+            changed.extend(applied(entry, ean, action));
+            told.extend(history.of_action(ean, action, at));
+        })?;
         if changed.len() >= WRITE_AT_ONCE {
             put(store, lease, &changed).await?;
             changed.clear();
+            store.add_history(lease, &told).await?;
+            told.clear();
         }
     }
     if !changed.is_empty() {
         put(store, lease, &changed).await?;
+    }
+    told.extend(history.of_all());
+    if !told.is_empty() {
+        store.add_history(lease, &told).await?;
     }
     Ok(())
 }
@@ -108,7 +126,10 @@ impl<'a> Merge<'a> {
     }
 
     /// Judges this page's entries and the rows up to them; after the last page, some of the remaining rows.
-    fn judge_page(&mut self, mut verdict: impl FnMut(Ean, Option<&Entry>, Action)) -> Result<(), PassError> {
+    fn judge_page(
+        &mut self,
+        mut verdict: impl FnMut(Ean, Option<&Entry>, Action, Option<Position>),
+    ) -> Result<(), PassError> {
         let page = std::mem::take(&mut self.page);
         for entry in &page {
             let key = entry.ean.as_u64();
@@ -116,7 +137,7 @@ impl<'a> Merge<'a> {
                 self.judge_new(stated, &mut verdict)?;
             }
             let stated = self.ahead.filter(|stated| stated.ean == key);
-            verdict(entry.ean, Some(entry), decide(Some(entry), stated, self.rules));
+            verdict(entry.ean, Some(entry), decide(Some(entry), stated, self.rules), stated.map(|stated| stated.at));
             if stated.is_some() {
                 self.advance()?;
             }
@@ -135,13 +156,13 @@ impl<'a> Merge<'a> {
     fn judge_new(
         &mut self,
         stated: Stated,
-        verdict: &mut impl FnMut(Ean, Option<&Entry>, Action),
+        verdict: &mut impl FnMut(Ean, Option<&Entry>, Action, Option<Position>),
     ) -> Result<(), PassError> {
         // Only EANs that were checked went in; a damaged run on disk is the only way to fail here.
         let ean = Ean::from_u64(stated.ean).map_err(|why| PassError::Disk(std::io::Error::other(why)))?;
         // An unreadable row of an unknown book is in the quarantine; here there is nothing to say of it.
         if matches!(stated.said, Said::Terms(_) | Said::Quantity(Quantity::Exactly(0))) {
-            verdict(ean, None, decide(None, Some(stated), self.rules));
+            verdict(ean, None, decide(None, Some(stated), self.rules), Some(stated.at));
         }
         self.advance()
     }

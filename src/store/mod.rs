@@ -14,6 +14,7 @@ mod budget;
 pub mod countermarks;
 mod error;
 pub mod events;
+pub mod history;
 mod lease;
 pub mod ledger;
 pub mod listings;
@@ -39,6 +40,7 @@ pub use budget::{LONGEST_BLOCK, Traffic};
 pub use countermarks::CountermarkStore;
 pub use error::StoreError;
 pub use events::EventStore;
+pub use history::HistoryStore;
 pub use lease::{LEASE, Lease, LeaseAnswer, Owner};
 pub use ledger::{StoredPage, Totals};
 pub use listings::ListingStore;
@@ -81,6 +83,7 @@ pub trait Store:
     + ProductStore
     + CountermarkStore
     + ListingStore
+    + HistoryStore
     + SessionStore
     + ServerStore
     + Send

@@ -4,6 +4,7 @@ use passerelle_contract::{Completeness, Cursor, Ean, End, NoteKind, Page, Pull, 
 
 use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
+use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::lane::Lane;
 use crate::catalogue::plan::{Rules, Tally};
 use crate::catalogue::preview::{Collect, Items};
@@ -293,7 +294,8 @@ impl Run<'_> {
             return Ok(false);
         }
         if tally.actions() > 0 {
-            walk::apply(store, lease, &pass.rows, &compared.rules).await?;
+            let history = PassHistory::new((self.now)(), tally.actions(), pass.end.fingerprint.as_deref(), inbound);
+            walk::apply(store, lease, &pass.rows, &compared.rules, &history).await?;
         }
         if held.is_some() {
             store.set_held(lease, None).await?;
@@ -325,6 +327,8 @@ impl Run<'_> {
         report: &mut Report,
     ) -> Result<(), PassError> {
         refusals::put_up_again(self.reader.store, lease, &mut state, (self.now)(), options.full).await?;
+        let work = ledger::totals(self.reader.store.as_ref(), &lease.connection).await?;
+        let tells_each = history::tells_each(work.pending.saturating_add(work.unverified));
         let lane = Lane {
             store: self.reader.store,
             lease,
@@ -333,6 +337,7 @@ impl Run<'_> {
             venue_id,
             progress: self.reader.progress,
             now: self.now,
+            tells_each,
         };
         let result = lane.drive().await;
         let totals = ledger::totals(self.reader.store.as_ref(), &self.reader.connection.id).await?;
@@ -341,6 +346,7 @@ impl Run<'_> {
         report.waits_for_queue = totals.pending > 0 && totals.unverified > 0;
         let pushed = result?;
         report.summary.pushed += pushed.pushed;
+        lane.tell_all(pushed.pushed).await?;
         if totals.unverified > 0 {
             report.notices.push(format!(
                 "{} EANs were accepted by pass Culture and do not show yet as they were sent; the next pass looks again",

@@ -1,5 +1,6 @@
 //! `passerelle explain`: everything known of one thing, in one place.
 
+mod history;
 mod shows;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::quarantine::{object, place};
 use super::{CliContext, CliError};
 use crate::clock::show;
+use crate::codes;
 use crate::gateway::Gateway;
 use crate::passculture::Availability;
 use crate::rules::{products, screenings};
@@ -61,9 +63,15 @@ impl Explain {
 }
 
 fn explain_code(context: &CliContext, thing: &str) -> bool {
-    let Some((message, message_fr)) = meaning(thing) else { return false };
-    context.output.json(&json!({ "event": "code", "code": thing, "message": message, "message_fr": message_fr }));
-    context.output.text(format!("{thing}\n  {message}\n  {message_fr}"));
+    let Some(entry) = codes::find(thing) else { return false };
+    // The words that go with a row are more exact than the code's own.
+    let (message, message_fr) =
+        meaning(thing).unwrap_or_else(|| (entry.message.to_owned(), format!("{}.", entry.message_fr)));
+    let class = entry.class.name();
+    context.output.json(&json!({
+        "event": "code", "code": thing, "class": class, "message": message, "message_fr": message_fr, "to_do": entry.to_do,
+    }));
+    context.output.text(format!("{thing} ({class})\n  {message}\n  {message_fr}\n  what to do: {}", entry.to_do));
     true
 }
 
@@ -135,6 +143,7 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         if let Some(at) = state.last_success_at {
             out.text(format!("  last pass         {}", show(at)));
         }
+        history::explain(context, gateway, &connection, state.venue_id.or(connection.venue), ean).await?;
     }
     Ok(known)
 }

@@ -86,6 +86,7 @@ mod allotments;
 mod bookings;
 mod countermarks;
 mod events;
+mod history;
 mod listings;
 mod messages;
 mod products;

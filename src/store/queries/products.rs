@@ -119,6 +119,27 @@ impl ProductStore for Engine {
     }
 }
 
+/// Bookings of an item at a venue, newest first. Served by `product_booking_item`.
+pub(super) async fn of_item(
+    c: &mut Connection,
+    account: &str,
+    venue_id: i64,
+    item: String,
+    limit: u32,
+) -> Result<Vec<ProductBooking>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM product_booking WHERE account = $1 AND venue_id = $2 AND item = $3 \
+         ORDER BY booked_at DESC, fingerprint LIMIT $4",
+    )
+    .bind(account)
+    .bind(venue_id)
+    .bind(item)
+    .bind(i64::from(limit))
+    .fetch_all(c)
+    .await?;
+    all(&rows, product)
+}
+
 async fn notice(c: &mut Connection, notified: &Notified) -> Result<bool, StoreError> {
     if !insert(c, &notified.notice).await? {
         return Ok(false);
