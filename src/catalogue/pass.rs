@@ -107,7 +107,11 @@ impl Reader<'_> {
     /// The source's, or the store's.
     pub async fn plan(&self) -> Result<Report, PassError> {
         let began = Instant::now();
-        let state = self.store.state(&self.connection.id).await?;
+        let mut state = self.store.state(&self.connection.id).await?;
+        // What the source said so far was said to the settings that are stored.
+        if self.store.connection(&self.connection.id).await?.as_ref() != Some(self.connection) {
+            state.cursor = None;
+        }
         let held = self.store.held(&self.connection.id).await?;
         let mut report = self.report();
         if self.adapter.screenings().is_some() {

@@ -62,6 +62,15 @@ impl Unlikely {
     }
 }
 
+/// A value that was held by itself and may go online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetThrough {
+    /// This price, whatever the copies.
+    Price(u32),
+    /// So many copies, at whatever price.
+    Copies(Option<u32>),
+}
+
 /// What a plan is judged by besides the ledger and the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -69,8 +78,8 @@ pub struct Rules {
     pub completeness: Option<Completeness>,
     /// Beyond what a single value is held.
     pub limits: GuardLimits,
-    /// Values that are let through: by EAN, the price and the copies that were held.
-    pub let_through: BTreeMap<u64, Terms>,
+    /// Values that are let through, by EAN.
+    pub let_through: BTreeMap<u64, LetThrough>,
     /// References that begin like one that was rounded: from and up to. None of them is gone.
     pub protected: Vec<(u64, u64)>,
     /// An operator lets everything through.
@@ -79,16 +88,18 @@ pub struct Rules {
 
 impl Rules {
     fn unlikely(&self, ean: u64, before: Option<Terms>, terms: Terms) -> Option<Unlikely> {
-        if self.release || self.let_through.get(&ean) == Some(&terms) {
+        if self.release {
             return None;
         }
-        if matches!(terms.quantity, Quantity::Exactly(copies) if copies > self.limits.max_quantity) {
+        let through = self.let_through.get(&ean);
+        let is_many = matches!(terms.quantity, Quantity::Exactly(copies) if copies > self.limits.max_quantity);
+        if is_many && through != Some(&LetThrough::Copies(terms.quantity.number())) {
             return Some(Unlikely::Quantity);
         }
         let (old, new) = (u64::from(before?.price.0), u64::from(terms.price.0));
         let factor = u64::from(self.limits.max_price_factor);
         let jumped = old > 0 && new > 0 && (new > old * factor || old > new * factor);
-        jumped.then_some(Unlikely::PriceJump)
+        (jumped && through != Some(&LetThrough::Price(terms.price.0))).then_some(Unlikely::PriceJump)
     }
 
     fn protects(&self, ean: u64) -> bool {
@@ -463,9 +474,9 @@ mod tests {
         assert_eq!(code(None, Said::Terms(terms(250, 2_001))), Some("QuantityImplausible"));
         assert_eq!(code(None, Said::Terms(terms(25_000, 2))), None, "a new book has no price to compare");
         let mut accepted = rules(Completeness::Snapshot);
-        accepted.let_through.insert(ean().as_u64(), terms(25_000, 2));
-        let stated = said(Said::Terms(terms(25_000, 2)));
-        assert_eq!(decide(Some(&live), stated, &accepted), Action::Change(terms(25_000, 2)));
+        accepted.let_through.insert(ean().as_u64(), LetThrough::Price(25_000));
+        let stated = said(Said::Terms(terms(25_000, 3)));
+        assert_eq!(decide(Some(&live), stated, &accepted), Action::Change(terms(25_000, 3)), "whatever was sold since");
         let other = said(Said::Terms(terms(26_000, 2)));
         assert!(matches!(decide(Some(&live), other, &accepted), Action::Hold(_)), "another value is another question");
     }

@@ -7,20 +7,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use passerelle_contract::{Cents, Completeness, Ean, Quantity, Terms};
+use passerelle_contract::{Cents, Completeness, Ean};
 
-use super::plan::{Held, Unlikely};
+use super::plan::{Held, LetThrough, Unlikely};
 use crate::store::{Export, GuardLimits, HeldValue, MOST_HELD_VALUES};
 
 /// Exports that must say a value, the first included, before it goes online without a person.
 const SAID_BY: u32 = 3;
 
 /// What may go online in this pass.
-pub(super) fn let_through(held: &[HeldValue], export: &Export, agree_after: u32) -> BTreeMap<u64, Terms> {
+pub(super) fn let_through(held: &[HeldValue], export: &Export, agree_after: u32) -> BTreeMap<u64, LetThrough> {
     let agreed = |value: &&HeldValue| {
         value.accepted || (value.said + 1 >= SAID_BY && export.is_later_than(&value.export, agree_after))
     };
-    held.iter().filter(agreed).map(|value| (value.ean.as_u64(), terms(value))).collect()
+    let through = |value: &HeldValue| match value.code == Unlikely::PriceJump.code() {
+        true => LetThrough::Price(value.price),
+        false => LetThrough::Copies(value.quantity),
+    };
+    held.iter().filter(agreed).map(|value| (value.ean.as_u64(), through(value))).collect()
 }
 
 /// What is held after this pass.
@@ -36,7 +40,13 @@ pub(super) fn after(
         .iter()
         .take(MOST_HELD_VALUES)
         .map(|(ean, held)| {
-            let same = known.get(ean).filter(|value| terms(value) == held.terms);
+            // Of a price the copies may change meanwhile, and of copies the price.
+            let is_same = |value: &&&HeldValue| match held.why {
+                _ if value.code != held.why.code() => false,
+                Unlikely::PriceJump => value.price == held.terms.price.0,
+                Unlikely::Quantity => value.quantity == held.terms.quantity.number(),
+            };
+            let same = known.get(ean).filter(is_same);
             match same {
                 Some(value) if export.is_later_than(&value.export, agree_after) => {
                     HeldValue { said: value.said.saturating_add(1), export: export.clone(), ..(*value).clone() }
@@ -102,14 +112,10 @@ pub(super) fn said(held: &Held, limits: &GuardLimits) -> (String, String) {
     }
 }
 
-fn terms(value: &HeldValue) -> Terms {
-    Terms { price: Cents(value.price), quantity: Quantity::of(value.quantity) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passerelle_contract::Position;
+    use passerelle_contract::{Position, Quantity, Terms};
 
     fn export(bytes: &str, at: i64) -> Export {
         Export { fingerprint: Some(bytes.to_owned()), written_at: Some(at), looked_at: at }

@@ -6,7 +6,7 @@ use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
 use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::lane::Lane;
-use crate::catalogue::plan::{Rules, Tally};
+use crate::catalogue::plan::{Action, Rules, Tally};
 use crate::catalogue::preview::{Collect, Items};
 use crate::catalogue::progress::Step;
 use crate::catalogue::quarantine::Quarantine;
@@ -54,6 +54,7 @@ impl Reader<'_> {
             .await?;
             if pass.completeness == Completeness::Unchanged {
                 self.repeat_last(state, &mut report.summary).await?;
+                self.preview_what_waits(report).await?;
                 report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
             } else {
                 self.judge_dry(&pass, source.expectations(), quarantine, now, report).await?;
@@ -79,6 +80,22 @@ impl Reader<'_> {
         } else {
             return Err(PassError::NothingToRead);
         }
+        Ok(())
+    }
+
+    /// What an earlier run could not send is sent by the next one, although the source says nothing new.
+    async fn preview_what_waits(&self, report: &mut Report) -> Result<(), PassError> {
+        let mut items = Items::new(Collect::Items);
+        let mut scan = ledger::Scan::at_work(self.store.as_ref(), &self.connection.id);
+        while let Some(page) = scan.next_page().await? {
+            for entry in page {
+                items.see(entry.ean, Some(&entry), Action::Keep);
+            }
+        }
+        let summary = &mut report.summary;
+        (summary.create, summary.change, summary.withdraw) = items.counts();
+        summary.unchanged = summary.unchanged.saturating_sub(items.count);
+        report.items = items;
         Ok(())
     }
 
