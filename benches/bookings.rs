@@ -234,6 +234,7 @@ async fn stock_the_programme(gateway: &Gateway) {
         base_dir: "/".into(),
         allow_private_addresses: true,
         paused: false,
+        guard: Default::default(),
     };
     let now = (gateway.now)();
     gateway.store.apply_connection(&record, now).await.unwrap();

@@ -243,6 +243,64 @@ fn a_booking_between_two_passes_is_not_undone() {
 }
 
 #[test]
+fn a_file_that_is_still_being_written_waits_and_is_no_failure() {
+    let shop = Shop::new(1);
+    shop.configure(&csv_connection("").replace("settle_seconds = 0", "settle_seconds = 3600"));
+    shop.write_rows([(0, 1_000, 2)]);
+    for command in ["plan", "sync"] {
+        let ran = shop.run(&[command, CONNECTION]);
+        assert_eq!((ran.code, ran.lines[0]["event"].as_str()), (1, Some("waiting")), "{ran:#?}");
+        assert!(ran.stderr.contains("waits: ") && ran.stderr.contains("it is read in 3"), "{}", ran.stderr);
+    }
+    let check = shop.run(&["check", CONNECTION]);
+    assert_eq!(check.code, 3, "{check:#?}");
+    let probe = |name: &str| check.lines.iter().find(|line| line["probe"] == name).unwrap().clone();
+    assert_eq!(probe("read-one")["verdict"], "unknown");
+    assert!(probe("read-one")["remedy"].as_str().unwrap().starts_with("wait 3"), "{check:#?}");
+    assert_eq!(probe("passes")["verdict"], "healthy", "a wait is no failed pass");
+}
+
+#[test]
+fn the_tenth_delta_of_a_day_is_heard_and_a_late_one_too() {
+    let shop = Shop::new(2);
+    std::fs::create_dir(shop.path("drop")).unwrap();
+    let file = "settle_seconds = 0\nmode = \"delta\"\nmatch = \"S_{date:%Y%m%d}_*.csv\"";
+    shop.configure(
+        &csv_connection("").replace("path = \"stock.csv\"", "path = \"drop\"").replace("settle_seconds = 0", file),
+    );
+    let put = |name: &str, number: u64, copies: u32| {
+        std::fs::write(shop.path("drop").join(name), format!("EAN13;PV TTC;Stock\n{};10,00;{copies}\n", ean(number)))
+            .unwrap();
+    };
+    put("S_20260412_9.csv", 0, 5);
+    shop.sync(&[]);
+    assert_eq!(shop.online()[&ean(0)], (1_000, Some(5)));
+    put("S_20260412_10.csv", 0, 0);
+    shop.sync(&[]);
+    assert_eq!(shop.online()[&ean(0)].1, Some(0));
+    put("S_20260411_3.csv", 1, 2);
+    let late = shop.run(&["sync", CONNECTION]);
+    assert!(late.stderr.contains("S_20260411_3.csv arrived late"), "{}", late.stderr);
+    let online = shop.online();
+    assert_eq!((online[&ean(0)].1, online[&ean(1)].1), (Some(0), Some(2)));
+}
+
+#[test]
+fn an_export_that_stopped_is_degraded_and_says_since_when() {
+    let shop = Shop::new(1);
+    shop.write_rows([(0, 1_000, 2)]);
+    let written = std::time::SystemTime::now() - std::time::Duration::from_secs(4 * 86_400);
+    let stock = std::fs::File::options().write(true).open(shop.path("stock.csv")).unwrap();
+    stock.set_modified(written).unwrap();
+    shop.sync(&[]);
+    let check = shop.run(&["check", CONNECTION]);
+    assert_eq!(check.code, 1, "{check:#?}");
+    let probe = check.lines.iter().find(|line| line["probe"] == "reach").unwrap();
+    assert_eq!(probe["verdict"], "degraded");
+    assert!(probe["evidence"].as_str().unwrap().contains("no new export since 20"), "{probe}");
+}
+
+#[test]
 fn a_missing_column_fails_and_names_what_was_found() {
     let shop = Shop::new(1);
     shop.write_stock("Code;Prix;Qte\n1;2;3\n");

@@ -112,6 +112,16 @@ fn the_schedule_syncs_by_itself() {
 }
 
 #[test]
+fn a_file_that_is_being_written_is_read_when_it_has_settled_and_not_an_interval_later() {
+    let shop = Shop::new(1);
+    let settings = shop::csv_connection("").replace("settle_seconds = 0", "settle_seconds = 3");
+    shop.configure(&settings.replacen("[connection.settings]", "every = \"24h\"\n[connection.settings]", 1));
+    shop.write_rows([(0, 1_000, 1)]);
+    let _server = Server::start(&shop);
+    until("the first sync", || shop.online().len() == 1);
+}
+
+#[test]
 fn posted_stocks_are_stored_then_applied() {
     let shop = push_shop(5);
     let server = Server::start(&shop);

@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use passerelle::store::{
-    Applied, ConnectionState, HeldPlan, LEASE, LastRead, LeaseAnswer, Owner, PassRecord, ProbeRecord, Store, StoreError,
+    Applied, ConnectionState, Evidence, Export, HeldPlan, HeldValue, LEASE, LastRead, LeaseAnswer, Owner,
+    PartialPasses, PassRecord, ProbeRecord, Released, Store, StoreError,
 };
 use support::{NOW, Place, connection, due, leased, on_both_engines, take};
 
@@ -29,6 +30,7 @@ on_both_engines!(
     a_connection_under_lease_is_not_removed_by_others,
     the_newest_hundred_passes_are_kept,
     a_held_plan_is_kept_until_it_is_cleared,
+    held_values_are_kept_with_their_connection,
     a_call_that_is_dropped_half_way_leaves_a_working_store,
 );
 
@@ -128,8 +130,15 @@ async fn state_is_kept_whole(place: Place) {
         failures: u32::MAX,
         last_error: Some("nul \u{fffd}".to_owned()),
         refusals_checked_on: Some(20_000),
-        last_read: Some(LastRead { read: 4, kept: 3, quarantined: 1, items: 2 }),
+        last_read: Some(LastRead { read: 4, kept: 3, quarantined: 1, skipped: 0, notes: 1, items: 2 }),
         quarantine_digest: Some(u64::MAX),
+        partial_passes: Some(PartialPasses { count: 3, since: 6, cause: "too many bad rows".to_owned() }),
+        released: Some(Released {
+            at: 7,
+            by_agreement: true,
+            reasons: vec!["SuspiciousShrink".to_owned()],
+            leaving: 60,
+        }),
     };
     let with_nul = ConnectionState { last_error: Some("nul \0".to_owned()), ..state.clone() };
     store.save_state(&lease, &with_nul).await.unwrap();
@@ -353,6 +362,27 @@ async fn the_newest_hundred_passes_are_kept(place: Place) {
     assert_eq!(store.passes("shop", 2).await.unwrap(), [pass("shop", 104), pass("shop", 103)]);
 }
 
+async fn held_values_are_kept_with_their_connection(place: Place) {
+    let store = place.open().await;
+    let lease = leased(&*store, "shop").await;
+    let value = HeldValue {
+        ean: "9782070286256".parse().unwrap(),
+        code: "PriceJump".to_owned(),
+        price: 25_000,
+        quantity: None,
+        since: NOW,
+        export: Export::default(),
+        said: 2,
+        accepted: false,
+    };
+    assert_eq!(store.held_values("shop").await.unwrap(), []);
+    store.save_held_values(&lease, std::slice::from_ref(&value)).await.unwrap();
+    assert_eq!(store.held_values("shop").await.unwrap(), [value]);
+    assert_eq!(store.held_values("other").await.unwrap(), []);
+    store.save_held_values(&lease, &[]).await.unwrap();
+    assert_eq!(store.held_values("shop").await.unwrap(), []);
+}
+
 async fn a_held_plan_is_kept_until_it_is_cleared(place: Place) {
     let store = place.open().await;
     let lease = leased(&*store, "shop").await;
@@ -365,6 +395,11 @@ async fn a_held_plan_is_kept_until_it_is_cleared(place: Place) {
         message_fr: "la liste est vide".to_owned(),
         inbound: Some(7),
         agreeing: 1,
+        evidence: Some(Evidence {
+            export: Export { fingerprint: Some("a1".to_owned()), written_at: Some(NOW), looked_at: NOW },
+            leaving: vec![1, u32::MAX],
+            count: 2,
+        }),
     };
     store.set_held(&lease, Some(&plan)).await.unwrap();
     assert_eq!(store.held("shop").await.unwrap(), Some(plan.clone()));

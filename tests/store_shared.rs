@@ -51,6 +51,9 @@ fn row(connection: &str, ordinal: u64) -> QuarantineRow {
         code: "BadLine".to_owned(),
         message: "a line".to_owned(),
         message_fr: "une ligne".to_owned(),
+        is_note: false,
+        cells: None,
+        protects: None,
     }
 }
 
@@ -62,6 +65,9 @@ async fn quarantined_rows_come_back_whole_and_in_order(place: Place) {
         entry: Some((u32::MAX, 7)),
         key: Some("978-2-07-028625-6 é".to_owned()),
         ean: Some(ean(978_207_028_625)),
+        is_note: true,
+        cells: Some("1 | 2".to_owned()),
+        protects: Some(" 9782070286256 97820* ".to_owned()),
         ..row("shop", 0)
     };
     let bare = QuarantineRow { line: Some(1 << 40), key: None, ..row("shop", 1) };

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use passerelle_contract::{Cents, Duplicates, Ean, Quantity, Terms};
+use passerelle_contract::{Cents, Duplicates, Ean, Position, Quantity, Terms};
 
 /// Rows kept in memory before a run goes to disk: 32 MiB.
 pub const ROWS_IN_MEMORY: usize = 2 * 1024 * 1024;
@@ -33,8 +33,20 @@ const PRICE_BITS: u32 = 15;
 const PRICE_MASK: u64 = (1 << PRICE_BITS) - 1;
 /// Not a price: the row says that the EAN is there, but not on which terms.
 const MENTION: u64 = PRICE_MASK;
+/// Not a price: the row says how many there are, and its price could not be read.
+const UNPRICED: u64 = PRICE_MASK - 1;
+/// The price is above what pass Culture takes; it is kept in steps of [`DEAR_STEP`], which tells a jump from a dear book.
+const DEAR: u64 = 1 << PRICE_BITS;
+const TERMS_BITS: u32 = PRICE_BITS + 1;
+const DEAR_STEP: u32 = 16;
+/// A position in 48 bits: a line, or a page and an entry.
+const ENTRY_FLAG: u64 = 1 << 47;
+const ENTRY_BITS: u32 = 27;
 
-/// One row, packed: EAN and quantity in `key`, order of arrival and price in `tail`. Sorting by `(key's EAN, tail)` is stable.
+/// Duplicates that are remembered one by one; the others are counted.
+const MOST_JOINED: usize = 10_000;
+
+/// One row, packed: EAN and quantity in `key`, position and price in `tail`. Sorting by `(key's EAN, tail)` keeps the vendor's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packed {
     key: u64,
@@ -53,11 +65,29 @@ impl Packed {
     }
 
     fn is_mention(self) -> bool {
-        self.tail & PRICE_MASK == MENTION
+        self.tail & PRICE_MASK == MENTION && self.tail & DEAR == 0
+    }
+
+    fn is_unpriced(self) -> bool {
+        self.tail & PRICE_MASK == UNPRICED && self.tail & DEAR == 0
+    }
+
+    fn is_dear(self) -> bool {
+        self.tail & DEAR != 0
     }
 
     fn price(self) -> u32 {
-        u32::try_from(self.tail & PRICE_MASK).unwrap_or(0)
+        let price = u32::try_from(self.tail & PRICE_MASK).unwrap_or(0);
+        if self.is_dear() { price.saturating_mul(DEAR_STEP) } else { price }
+    }
+
+    fn at(self) -> Position {
+        let at = self.tail >> TERMS_BITS;
+        if at & ENTRY_FLAG == 0 {
+            return Position::Line(at);
+        }
+        let part = |bits: u64| u32::try_from(bits).unwrap_or(u32::MAX);
+        Position::Entry { page: part((at & !ENTRY_FLAG) >> ENTRY_BITS), entry: part(at & ((1 << ENTRY_BITS) - 1)) }
     }
 
     fn quantity(self) -> Quantity {
@@ -89,8 +119,23 @@ impl Packed {
 pub struct Stated {
     /// The EAN as a number ([`Ean::as_u64`]).
     pub ean: u64,
-    /// Its terms, or `None` when the row was there but could not be read: then nothing is known, least of all that it is gone.
-    pub terms: Option<Terms>,
+    /// What its row says.
+    pub said: Said,
+    /// Where; the last row where several were joined.
+    pub at: Position,
+}
+
+/// What a row says: price and quantity are two statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Both.
+    Terms(Terms),
+    /// The quantity; the price could not be read.
+    Quantity(Quantity),
+    /// Both, at a price that pass Culture does not take.
+    TooDear(Terms),
+    /// That the EAN is there: then nothing is known, least of all that it is gone.
+    Mention,
 }
 
 /// Collects the rows of a pass.
@@ -98,7 +143,6 @@ pub struct Stated {
 pub struct Gather {
     rows: Vec<Packed>,
     runs: Vec<File>,
-    next: u64,
     rows_in_memory: usize,
     sorted_ahead: usize,
 }
@@ -113,26 +157,35 @@ impl Gather {
     /// With another bound, for tests.
     #[must_use]
     pub fn with_rows_in_memory(rows_in_memory: usize) -> Self {
-        Self { rows: Vec::new(), runs: Vec::new(), next: 0, rows_in_memory: rows_in_memory.max(1), sorted_ahead: 0 }
+        Self { rows: Vec::new(), runs: Vec::new(), rows_in_memory: rows_in_memory.max(1), sorted_ahead: 0 }
     }
 
-    /// Adds a row with its terms.
-    pub fn add(&mut self, ean: Ean, terms: Terms) {
-        let quantity = match terms.quantity {
+    /// Adds what a row says.
+    pub fn add(&mut self, ean: Ean, said: Said, at: Position) {
+        let copies = |quantity| match quantity {
             Quantity::Unlimited => UNLIMITED,
             Quantity::Exactly(copies) => u64::from(copies.min(MOST_COPIES)),
         };
-        self.put(ean, quantity, u64::from(terms.price.0).min(MENTION - 1));
+        let (quantity, price) = match said {
+            Said::Terms(terms) => (copies(terms.quantity), u64::from(terms.price.0).min(UNPRICED - 1)),
+            Said::Quantity(quantity) => (copies(quantity), UNPRICED),
+            Said::TooDear(terms) => {
+                (copies(terms.quantity), DEAR | u64::from(terms.price.0.div_ceil(DEAR_STEP)).min(PRICE_MASK))
+            }
+            Said::Mention => (0, MENTION),
+        };
+        self.put(ean, quantity, price, at);
     }
 
-    /// Adds a row that was there but whose terms could not be read.
-    pub fn mention(&mut self, ean: Ean) {
-        self.put(ean, 0, MENTION);
-    }
-
-    fn put(&mut self, ean: Ean, quantity: u64, price: u64) {
-        self.rows.push(Packed { key: ean.as_u64() << QUANTITY_BITS | quantity, tail: self.next << PRICE_BITS | price });
-        self.next += 1;
+    fn put(&mut self, ean: Ean, quantity: u64, price: u64, at: Position) {
+        let at = match at {
+            Position::Line(line) => line.min(ENTRY_FLAG - 1),
+            Position::Entry { page, entry } => {
+                let entry = u64::from(entry).min((1 << ENTRY_BITS) - 1);
+                ENTRY_FLAG | u64::from(page).min((1 << (47 - ENTRY_BITS)) - 1) << ENTRY_BITS | entry
+            }
+        };
+        self.rows.push(Packed { key: ean.as_u64() << QUANTITY_BITS | quantity, tail: at << TERMS_BITS | price });
         if self.rows.len() - self.sorted_ahead >= SORT_AHEAD {
             self.rows[self.sorted_ahead..].sort_unstable_by_key(|row| row.order());
             self.sorted_ahead = self.rows.len();
@@ -211,7 +264,15 @@ impl Gathered {
             }
             Sorted::Disk { readers, heads }
         };
-        Ok(Reading { source, rule: self.rule, keep_back: self.keep_back, ahead: None, duplicates: 0, conflicts: 0 })
+        Ok(Reading {
+            source,
+            rule: self.rule,
+            keep_back: self.keep_back,
+            ahead: None,
+            duplicates: 0,
+            conflicts: 0,
+            joined: Vec::new(),
+        })
     }
 }
 
@@ -262,6 +323,7 @@ pub struct Reading {
     ahead: Option<Packed>,
     duplicates: u64,
     conflicts: u64,
+    joined: Vec<(u64, Position)>,
 }
 
 impl Reading {
@@ -282,6 +344,9 @@ impl Reading {
                 break;
             }
             self.duplicates += 1;
+            if self.joined.len() < MOST_JOINED {
+                self.joined.push((row.ean(), row.at()));
+            }
             joined = self.join(joined, row);
         }
         Ok(Some(self.state(joined)))
@@ -293,6 +358,12 @@ impl Reading {
             (_, true) => return earlier,
             (true, false) => return later,
             (false, false) => {}
+        }
+        // A row whose price could not be read, or is none, adds nothing that is certain to one that reads: its copies might be others.
+        match (earlier.is_unpriced() || earlier.is_dear(), later.is_unpriced() || later.is_dear()) {
+            (false, true) => return earlier,
+            (true, false) => return later,
+            (true, true) | (false, false) => {}
         }
         if earlier.price() != later.price() {
             self.conflicts += 1;
@@ -307,31 +378,43 @@ impl Reading {
                     (Quantity::Exactly(one), Quantity::Exactly(two)) => u64::from((one + two).min(MOST_COPIES)),
                     _ => UNLIMITED,
                 };
-                let price = earlier.price().max(later.price());
                 Packed {
                     key: earlier.key & !QUANTITY_MASK | quantity,
-                    tail: earlier.tail & !PRICE_MASK | u64::from(price),
+                    tail: later.tail & !PRICE_MASK | (earlier.tail & PRICE_MASK).max(later.tail & PRICE_MASK),
                 }
             }
         }
     }
 
     fn state(&self, row: Packed) -> Stated {
-        let terms = (!row.is_mention()).then(|| Terms {
-            price: Cents(row.price()),
-            quantity: match row.quantity() {
-                // A shop may keep its last copies for the people who walk in.
-                Quantity::Exactly(copies) => Quantity::Exactly(copies.saturating_sub(self.keep_back)),
-                Quantity::Unlimited => Quantity::Unlimited,
-            },
-        });
-        Stated { ean: row.ean(), terms }
+        let quantity = match row.quantity() {
+            // A shop may keep its last copies for the people who walk in.
+            Quantity::Exactly(copies) => Quantity::Exactly(copies.saturating_sub(self.keep_back)),
+            Quantity::Unlimited => Quantity::Unlimited,
+        };
+        let terms = Terms { price: Cents(row.price()), quantity };
+        let said = if row.is_mention() {
+            Said::Mention
+        } else if row.is_dear() {
+            Said::TooDear(terms)
+        } else if row.is_unpriced() {
+            Said::Quantity(quantity)
+        } else {
+            Said::Terms(terms)
+        };
+        Stated { ean: row.ean(), said, at: row.at() }
     }
 
     /// Rows that were joined to an earlier row of the same EAN, so far.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
         self.duplicates
+    }
+
+    /// Which they were, and where: the first [`MOST_JOINED`].
+    #[must_use]
+    pub fn joined(&self) -> &[(u64, Position)] {
+        &self.joined
     }
 
     /// Joined rows that stated another price, so far.
@@ -367,12 +450,13 @@ mod tests {
         ) {
             let mut gather = Gather::with_rows_in_memory(in_memory);
             let mut model: BTreeMap<u64, Option<(u32, u32)>> = BTreeMap::new();
-            for (seed, price, copies, readable) in rows {
-                let key = ean(seed);
+            for (line, (seed, price, copies, readable)) in (1..).zip(rows) {
+                let (key, at) = (ean(seed), Position::Line(line));
                 if readable {
-                    gather.add(key, Terms { price: Cents(price), quantity: Quantity::Exactly(copies) });
+                    let terms = Terms { price: Cents(price), quantity: Quantity::Exactly(copies) };
+                    gather.add(key, Said::Terms(terms), at);
                 } else {
-                    gather.mention(key);
+                    gather.add(key, Said::Mention, at);
                 }
                 let slot = model.entry(key.as_u64()).or_insert(None);
                 if readable {
@@ -388,10 +472,10 @@ mod tests {
                 }
             }
             let gathered = gather.finish(rule, 0).unwrap();
-            let seen: Vec<_> = all(&gathered).into_iter().map(|stated| (stated.ean, stated.terms.map(|terms| {
-                let Quantity::Exactly(copies) = terms.quantity else { panic!("never unlimited here") };
-                (terms.price.0, copies)
-            }))).collect();
+            let seen: Vec<_> = all(&gathered).into_iter().map(|stated| (stated.ean, match stated.said {
+                Said::Terms(Terms { price, quantity: Quantity::Exactly(copies) }) => Some((price.0, copies)),
+                _ => None,
+            })).collect();
             prop_assert_eq!(&seen, &model.into_iter().collect::<Vec<_>>());
             // A second reading gives the same.
             prop_assert_eq!(all(&gathered).len(), seen.len());
@@ -402,9 +486,29 @@ mod tests {
     fn copies_kept_back_are_taken_off_the_sum() {
         let mut gather = Gather::default();
         for _ in 0..2 {
-            gather.add(ean(1), Terms { price: Cents(1000), quantity: Quantity::Exactly(1) });
+            let terms = Terms { price: Cents(1000), quantity: Quantity::Exactly(1) };
+            gather.add(ean(1), Said::Terms(terms), Position::Line(2));
         }
         let gathered = gather.finish(Duplicates::Sum, 1).unwrap();
-        assert_eq!(all(&gathered)[0].terms.unwrap().quantity, Quantity::Exactly(1));
+        let Said::Terms(terms) = all(&gathered)[0].said else { panic!("both were stated") };
+        assert_eq!(terms.quantity, Quantity::Exactly(1));
+    }
+
+    #[test]
+    fn what_a_row_says_comes_back_as_it_was_said() {
+        let terms = |price| Terms { price: Cents(price), quantity: Quantity::Exactly(7) };
+        let cases = [
+            (Said::Terms(terms(30_000)), Position::Line(12), Said::Terms(terms(30_000))),
+            (Said::Quantity(Quantity::Exactly(7)), Position::Line(1 << 40), Said::Quantity(Quantity::Exactly(7))),
+            (Said::TooDear(terms(100_000)), Position::Entry { page: 3, entry: 99 }, Said::TooDear(terms(100_000))),
+            (Said::TooDear(terms(u32::MAX)), Position::Line(1), Said::TooDear(terms(32_767 * 16))),
+            (Said::Mention, Position::Entry { page: 1, entry: 1 }, Said::Mention),
+        ];
+        for (said, at, back) in cases {
+            let mut gather = Gather::default();
+            gather.add(ean(1), said, at);
+            let gathered = gather.finish(Duplicates::Sum, 0).unwrap();
+            assert_eq!(all(&gathered), [Stated { ean: ean(1).as_u64(), said: back, at }]);
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! Decides whether a plan is too big to trust.
 //!
-//! Pure: no clock, no store. A truncated export looks exactly like a shop that sold everything, and a price list in the wrong unit
-//! exactly like a sale; so such plans wait for a second complete snapshot that agrees, or for a person.
+//! Pure: no clock, no store. A truncated export looks exactly like a shop that sold everything, so such a plan waits for another export
+//! that agrees, or for a person. A second look at the same export is no evidence, however often it is made: what counts is a file with
+//! other bytes that was written later, or, where a vendor is asked anew each time, an answer hours later. A price list in the wrong unit
+//! looks the same in every export, so only a person lets it through.
 //!
 //! Invariant: a held plan changes nothing at all, not even the part of it that looks harmless.
 
 use passerelle_contract::{Completeness, Expectations};
 
 use super::plan::Tally;
-use crate::store::HeldPlan;
+use super::shape::Absurd;
+use crate::store::{Export, GuardLimits, HeldPlan};
 
 /// Withdrawals always allowed, however small the shop.
 pub const FREE_WITHDRAWALS: u64 = 5;
@@ -16,8 +19,10 @@ pub const FREE_WITHDRAWALS: u64 = 5;
 pub const FREE_WITHDRAWAL_RATIO: f64 = 0.20;
 /// With fewer prices to compare, "most of them moved" says nothing.
 pub const FEWEST_PRICES_COMPARED: u64 = 3;
-/// Snapshots that must agree, the first included.
-pub const AGREEING_SNAPSHOTS: u32 = 2;
+/// A later export agrees when it takes down this share of what the first one would have, in per cent,
+pub const AGREEING_SHARE: u64 = 95;
+/// and no more than this, in per cent of it: one more sale in between must not start the waiting again.
+pub const AGREEING_MORE: u64 = 110;
 
 /// Why a plan is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +33,10 @@ pub enum Reason {
     TooFewRows,
     /// More books would leave than usually do.
     MassWithdrawal,
-    /// Most prices moved by a factor of ten or more.
+    /// Most prices moved by a factor of ten or more. Released by a person alone.
     PriceJump,
+    /// A first pass whose own shape is absurd: it has no past to be compared with. Released by a person alone.
+    AbsurdFirst,
 }
 
 impl Reason {
@@ -41,6 +48,7 @@ impl Reason {
             Self::TooFewRows => "SuspiciousFewRows",
             Self::MassWithdrawal => "SuspiciousShrink",
             Self::PriceJump => "ImplausiblePriceUnit",
+            Self::AbsurdFirst => "SuspiciousFirstSync",
         }
     }
 }
@@ -66,7 +74,7 @@ pub enum Subject {
 }
 
 /// What the guard knows of a pass besides its tally.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Judged {
     /// What it is about.
     pub subject: Subject,
@@ -76,6 +84,12 @@ pub struct Judged {
     pub kept: u64,
     /// What the source expects of itself.
     pub expectations: Expectations,
+    /// What tells this look from others.
+    pub export: Export,
+    /// The connection's limits.
+    pub limits: GuardLimits,
+    /// What is absurd about a first pass.
+    pub(super) absurd: Vec<Absurd>,
 }
 
 /// Judges a plan, given what was held before.
@@ -85,9 +99,29 @@ pub fn judge(pass: &Judged, tally: &Tally, held: Option<&HeldPlan>) -> Verdict {
     if reasons.is_empty() {
         return Verdict::Pass;
     }
-    let agrees = held.is_some_and(|held| held.digest == tally.digest() && held.agreeing + 1 >= AGREEING_SNAPSHOTS);
-    let may_agree = pass.completeness == Completeness::Snapshot && !reasons.contains(&Reason::EmptySnapshot);
-    if agrees && may_agree { Verdict::Agreed(reasons) } else { Verdict::Hold(reasons) }
+    let may_agree = pass.completeness == Completeness::Snapshot
+        && reasons.iter().all(|reason| matches!(reason, Reason::MassWithdrawal | Reason::TooFewRows));
+    if may_agree && held.is_some_and(|held| agrees(pass, tally, held)) {
+        Verdict::Agreed(reasons)
+    } else {
+        Verdict::Hold(reasons)
+    }
+}
+
+/// Is this another piece of evidence, and does it say the same?
+fn agrees(pass: &Judged, tally: &Tally, held: &HeldPlan) -> bool {
+    let Some(before) = &held.evidence else { return false };
+    if !pass.export.is_later_than(&before.export, pass.limits.agree_after_seconds) {
+        return false;
+    }
+    let leaving = tally.take_leaving();
+    let now = tally.withdraw + tally.zeroed;
+    // More than could be remembered: nobody can tell whether they are the same.
+    if leaving.len() as u64 != now || before.leaving.len() as u64 != before.count {
+        return false;
+    }
+    let same = before.leaving.iter().filter(|item| leaving.binary_search(item).is_ok()).count() as u64;
+    same * 100 >= before.count * AGREEING_SHARE && now * 100 <= before.count.saturating_mul(AGREEING_MORE)
 }
 
 fn reasons(pass: &Judged, tally: &Tally) -> Vec<Reason> {
@@ -103,6 +137,9 @@ fn reasons(pass: &Judged, tally: &Tally) -> Vec<Reason> {
         if tally.withdraw + tally.zeroed > free_withdrawals(tally.live, pass.expectations.max_withdraw_ratio) {
             reasons.push(Reason::MassWithdrawal);
         }
+    }
+    if !pass.absurd.is_empty() {
+        reasons.push(Reason::AbsurdFirst);
     }
     let jumped = tally.jumped_up.max(tally.jumped_down);
     if tally.compared >= FEWEST_PRICES_COMPARED && jumped * 2 > tally.compared {
@@ -130,9 +167,14 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &st
         Subject::Stock => ("le fichier de stock", "ligne utilisable", "articles"),
         Subject::Shows => ("la programmation", "séance utilisable", "séances"),
     };
+    let absurd = || -> (String, String) {
+        let (english, french): (Vec<_>, Vec<_>) = pass.absurd.iter().map(Absurd::said).unzip();
+        (english.join("; "), french.join(" ; "))
+    };
     let (english, french): (Vec<_>, Vec<_>) = reasons
         .iter()
         .map(|reason| match reason {
+            Reason::AbsurdFirst => absurd(),
             Reason::EmptySnapshot => {
                 ("the snapshot has no usable row".to_owned(), format!("{source_fr} ne contient aucune {row_fr}"))
             }
@@ -174,6 +216,9 @@ pub fn explain(reasons: &[Reason], pass: &Judged, tally: &Tally, connection: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Evidence;
+
+    const HOUR: i64 = 3_600_000;
 
     fn pass(kept: u64) -> Judged {
         Judged {
@@ -181,17 +226,44 @@ mod tests {
             completeness: Completeness::Snapshot,
             kept,
             expectations: Expectations::default(),
+            export: Export::default(),
+            limits: GuardLimits::default(),
+            absurd: Vec::new(),
         }
     }
 
-    fn tally(live: u64, withdraw: u64) -> Tally {
-        Tally { live, withdraw, compared: live - withdraw, ..Tally::default() }
+    /// A plan over so many live items that takes down these.
+    fn plan(live: u64, leaving: impl IntoIterator<Item = u32>) -> Tally {
+        let mut tally = Tally { live, ..Tally::default() };
+        for item in leaving {
+            tally.leaves(b'w', &item.to_le_bytes());
+            tally.withdraw += 1;
+        }
+        tally.compared = live - tally.withdraw;
+        tally
+    }
+
+    fn file(bytes: &str, written_at: i64) -> Export {
+        Export { fingerprint: Some(bytes.to_owned()), written_at: Some(written_at), looked_at: written_at }
+    }
+
+    fn held(plan: &Tally, export: Export) -> HeldPlan {
+        HeldPlan {
+            since: 0,
+            digest: plan.digest(),
+            reasons: vec![],
+            message: String::new(),
+            message_fr: String::new(),
+            agreeing: 1,
+            inbound: None,
+            evidence: Some(Evidence { export, leaving: plan.take_leaving(), count: plan.withdraw }),
+        }
     }
 
     #[test]
     fn five_or_a_fifth_may_leave() {
         for (live, leaving, held) in [(10, 5, false), (10, 6, true), (100, 20, false), (100, 21, true), (5, 5, false)] {
-            let verdict = judge(&pass(live), &tally(live, leaving), None);
+            let verdict = judge(&pass(live), &plan(live, 0..leaving), None);
             assert_eq!(verdict != Verdict::Pass, held, "{leaving} of {live}: {verdict:?}");
         }
     }
@@ -199,38 +271,46 @@ mod tests {
     #[test]
     fn a_partial_pass_is_not_held_for_what_it_does_not_show() {
         let partial = Judged { completeness: Completeness::Partial, ..pass(0) };
-        assert_eq!(judge(&partial, &tally(100, 0), None), Verdict::Pass);
+        assert_eq!(judge(&partial, &plan(100, []), None), Verdict::Pass);
     }
 
     #[test]
-    fn a_second_snapshot_must_agree_on_what_was_doubtful() {
-        let plan = tally(100, 50);
-        let held = |digest| HeldPlan {
-            since: 0,
-            digest,
-            reasons: vec![],
-            message: String::new(),
-            message_fr: String::new(),
-            agreeing: 1,
-            inbound: None,
-        };
-        assert!(matches!(judge(&pass(50), &plan, Some(&held(plan.digest()))), Verdict::Agreed(_)));
-        assert!(matches!(judge(&pass(50), &plan, Some(&held(plan.digest() ^ 1))), Verdict::Hold(_)));
+    fn only_another_and_later_export_is_evidence() {
+        let plan = plan(100, 0..60);
+        let first = held(&plan, file("a", HOUR));
+        let agreed = |export| matches!(judge(&Judged { export, ..pass(40) }, &plan, Some(&first)), Verdict::Agreed(_));
+        assert!(!agreed(file("a", HOUR)), "the same file");
+        assert!(!agreed(file("a", 99 * HOUR)), "the same bytes, touched");
+        assert!(!agreed(file("b", HOUR)), "other bytes that are not newer");
+        assert!(!agreed(file("b", 0)), "an older export");
+        assert!(agreed(file("b", 2 * HOUR)));
+        let asked = |hours: i64| Export { looked_at: hours * HOUR, ..Export::default() };
+        let first = held(&plan, asked(1));
+        let agreed = |export| matches!(judge(&Judged { export, ..pass(40) }, &plan, Some(&first)), Verdict::Agreed(_));
+        assert!(!agreed(asked(6)) && agreed(asked(7)), "an API is asked again six hours later");
     }
 
     #[test]
-    fn an_empty_snapshot_is_never_agreed_upon() {
-        let plan = tally(3, 3);
-        let held = HeldPlan {
-            since: 0,
-            digest: plan.digest(),
-            reasons: vec![],
-            message: String::new(),
-            message_fr: String::new(),
-            agreeing: 7,
-            inbound: None,
-        };
-        assert_eq!(judge(&pass(0), &plan, Some(&held)), Verdict::Hold(vec![Reason::EmptySnapshot]));
+    fn one_more_sale_in_between_agrees_and_another_plan_does_not() {
+        let before = held(&plan(1_000, 0..300), file("a", HOUR));
+        let later = Judged { export: file("b", 2 * HOUR), ..pass(700) };
+        let agreed =
+            |leaving: Vec<u32>| matches!(judge(&later, &plan(1_000, leaving), Some(&before)), Verdict::Agreed(_));
+        assert!(agreed((0..301).collect()) && agreed((15..300).collect()) && agreed((0..330).collect()));
+        assert!(!agreed((16..300).collect()), "more than a twentieth is another one");
+        assert!(!agreed((0..331).collect()), "more than a tenth more");
+        assert!(!agreed((300..600).collect()));
+    }
+
+    #[test]
+    fn an_empty_snapshot_and_prices_in_another_unit_are_never_agreed_upon() {
+        let empty = plan(3, 0..3);
+        let later = Judged { export: file("b", 2 * HOUR), ..pass(0) };
+        let before = held(&empty, file("a", HOUR));
+        assert_eq!(judge(&later, &empty, Some(&before)), Verdict::Hold(vec![Reason::EmptySnapshot]));
+        let moved = Tally { live: 4, compared: 4, jumped_up: 3, ..Tally::default() };
+        let later = Judged { export: file("b", 2 * HOUR), ..pass(4) };
+        assert_eq!(judge(&later, &moved, Some(&held(&moved, file("a", HOUR)))), Verdict::Hold(vec![Reason::PriceJump]));
     }
 
     #[test]

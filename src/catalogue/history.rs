@@ -39,7 +39,7 @@ impl<'a> PassHistory<'a> {
             Action::Create(terms) => (HistoryEvent::FirstSeen, Some(terms)),
             Action::Change(terms) => (HistoryEvent::Changed, Some(terms)),
             Action::Withdraw => (HistoryEvent::Withdrawn, None),
-            Action::Keep => return None,
+            Action::Keep | Action::Hold(_) => return None,
         };
         let line = match at {
             Some(Position::Line(line)) => Some(line),

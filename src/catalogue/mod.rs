@@ -20,13 +20,16 @@ mod lane;
 pub mod lease;
 pub mod pass;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 mod push;
 mod quarantine;
 mod read;
 mod refusals;
+mod shape;
 mod summary;
 mod unseen;
+mod values;
 mod venue;
 mod verify;
 mod walk;
@@ -77,6 +80,11 @@ pub enum PassError {
         crate::store::events::MAX_DATES
     )]
     TooManyDates,
+    /// The plan that was asked for is not the one that would be carried out now.
+    #[error(
+        "the world has moved since that plan was made: what would be sent now differs; look at `passerelle plan` again"
+    )]
+    PlanMoved,
     /// A posted body that was accepted once cannot be read now.
     #[error("the posted body {0} cannot be read by this release; it is kept")]
     InboundUnreadable(i64),
@@ -96,6 +104,7 @@ impl PassError {
             Self::NothingToRead => "NothingToRead",
             Self::NoVenue => "NoVenue",
             Self::TooManyDates => "TooManyDates",
+            Self::PlanMoved => "PlanMoved",
             Self::InboundUnreadable(_) => "InboundUnreadable",
         }
     }
@@ -122,7 +131,7 @@ impl PassError {
             Self::Store(_) | Self::Disk(_) => Class::Transient,
             Self::Unfinished | Self::InboundUnreadable(_) => Class::VendorFault,
             Self::NothingToRead => Class::Unsupported,
-            Self::NoVenue | Self::TooManyDates => Class::Settings,
+            Self::NoVenue | Self::TooManyDates | Self::PlanMoved => Class::Settings,
         }
     }
 }

@@ -11,13 +11,17 @@ use std::time::Instant;
 
 use passerelle_contract::{Adapter, Class, Completeness, End};
 
-use super::guard::{self, Judged};
+use super::guard::{self, Judged, Verdict};
 use super::plan::Tally;
+use super::preview::Items;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::{PassError, Summary, venue};
 use crate::passculture::Client;
-use crate::store::{ConnectionRecord, ConnectionState, HeldPlan, Lease, Millis, PassRecord, Store};
+use crate::store::{
+    ConnectionRecord, ConnectionState, Evidence, Export, HeldPlan, Lease, Millis, PartialPasses, PassRecord, Released,
+    Store,
+};
 
 /// Outcome of a pass whose plan waits.
 const HELD: &str = "held";
@@ -60,6 +64,8 @@ pub struct Options {
     pub full: bool,
     /// Let a plan through that the guard would hold.
     pub release: bool,
+    /// Do exactly the plan with this fingerprint, held or not, or nothing.
+    pub plan: Option<u64>,
 }
 
 /// A run that failed, and how far it came: what was applied before stays applied.
@@ -86,6 +92,10 @@ pub struct Report {
     pub notices: Vec<String>,
     /// The sentence for the bookseller when a plan is held.
     pub notice_fr: Option<String>,
+    /// What would be sent, item by item: of a plan only.
+    pub items: Items,
+    /// A held plan was let through: by another export that agreed, or by a person.
+    pub released_by_agreement: Option<bool>,
     /// Something has yet to be sent, and may not be before what was sent shows: the next pass comes soon.
     pub waits_for_queue: bool,
 }
@@ -245,15 +255,26 @@ impl Run<'_> {
         report: &mut Report,
     ) -> Result<(), PassError> {
         let (message, message_fr) = guard::explain(reasons, judged, tally, &lease.connection);
-        let same = before.filter(|held| held.digest == tally.digest());
         let plan = HeldPlan {
-            since: same.map_or_else(|| (self.now)(), |held| held.since),
+            // Another look does not change since when somebody should have looked.
+            since: before.map_or_else(|| (self.now)(), |held| held.since),
             digest: tally.digest(),
             reasons: reasons.iter().map(|reason| reason.code().to_owned()).collect(),
             message: message.clone(),
             message_fr: message_fr.clone(),
             agreeing: 1,
             inbound,
+            // What is held first is what later exports are compared with, as long as they are not evidence themselves.
+            evidence: before
+                .and_then(|held| held.evidence.clone())
+                .filter(|evidence| !judged.export.is_later_than(&evidence.export, judged.limits.agree_after_seconds))
+                .or_else(|| {
+                    Some(Evidence {
+                        export: judged.export.clone(),
+                        leaving: tally.take_leaving(),
+                        count: tally.withdraw + tally.zeroed,
+                    })
+                }),
         };
         self.reader.store.set_held(lease, Some(&plan)).await?;
         report.summary.held += tally.actions().max(1);
@@ -283,6 +304,49 @@ impl Run<'_> {
         state.quarantine_digest = digest;
         self.reader.store.save_state(lease, state).await?;
         Ok(())
+    }
+
+    /// A held plan was let through: an event of its own.
+    fn released(&self, state: &mut ConnectionState, tally: &Tally, verdict: &Verdict, report: &mut Report) {
+        let (by_agreement, reasons) = match verdict {
+            Verdict::Pass => return,
+            Verdict::Agreed(reasons) => (true, reasons),
+            Verdict::Hold(reasons) => (false, reasons),
+        };
+        let leaving = tally.withdraw + tally.zeroed;
+        let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
+        let (connection, by) = (&self.reader.connection.id, if by_agreement { "agreement" } else { "person" });
+        tracing::warn!(connection, leaving, reasons = codes.join(", "), by, "a held plan was let through");
+        if by_agreement {
+            report.notices.push(format!(
+                "the held plan was released by agreement: a later export says the same ({}; {leaving} item(s) leave)",
+                codes.join(", ")
+            ));
+        }
+        report.released_by_agreement = Some(by_agreement);
+        state.released = Some(Released {
+            at: (self.now)(),
+            by_agreement,
+            reasons: codes.into_iter().map(str::to_owned).collect(),
+            leaving,
+        });
+    }
+
+    /// Counts passes in a row that withdrew nothing because they showed only a part.
+    fn note_completeness(&self, state: &mut ConnectionState, completeness: Completeness, warnings: &[String]) {
+        match completeness {
+            Completeness::Partial => {
+                let before = state.partial_passes.take();
+                let now = (self.now)();
+                state.partial_passes = Some(PartialPasses {
+                    count: before.as_ref().map_or(0, |before| before.count).saturating_add(1),
+                    since: before.map_or(now, |before| before.since),
+                    cause: warnings.join("; "),
+                });
+            }
+            Completeness::Snapshot => state.partial_passes = None,
+            Completeness::Delta | Completeness::Unchanged => {}
+        }
     }
 
     /// Looks the venue up when that is due. What another venue acknowledged says nothing of this one.
@@ -317,10 +381,20 @@ impl Run<'_> {
     }
 }
 
+/// What tells this look at a source from others.
+fn export(end: &End, looked_at: Millis) -> Export {
+    let written_at = end
+        .observed_at
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| Millis::try_from(since.as_millis()).ok());
+    Export { fingerprint: end.fingerprint.clone(), written_at, looked_at }
+}
+
 fn add(summary: &mut Summary, (read, kept): (u64, u64), tally: &Tally, quarantine: &Quarantine) {
     summary.read += read;
     summary.kept += kept;
     summary.quarantined += quarantine.total;
+    summary.notes += quarantine.notes;
     summary.create += tally.create;
     summary.change += tally.change;
     summary.withdraw += tally.withdraw;

@@ -4,7 +4,7 @@
 //! an unchanged pass writes nothing. Rows beyond [`MOST_IN_MEMORY`] are written as they come, rows beyond [`MOST_STORED`] are
 //! only counted.
 
-use passerelle_contract::{DataError, Ean, Position, Severity};
+use passerelle_contract::{DataError, Ean, NoteKind, Position, Severity};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::rules::products::Reason;
@@ -17,6 +17,61 @@ pub(super) const MOST_STORED: u64 = 100_000;
 /// Rows written in one transaction.
 const WRITE_AT_ONCE: usize = 1_000;
 
+/// A row on its way to the store.
+struct Left {
+    at: Position,
+    key: Option<String>,
+    ean: Option<Ean>,
+    code: String,
+    message: String,
+    message_fr: String,
+    is_note: bool,
+    cells: Option<String>,
+    protects: Option<String>,
+}
+
+impl Left {
+    fn of(
+        at: Position,
+        key: Option<String>,
+        ean: Option<Ean>,
+        code: &str,
+        message: String,
+        message_fr: String,
+    ) -> Self {
+        let code = code.to_owned();
+        Self { at, key, ean, code, message, message_fr, is_note: false, cells: None, protects: None }
+    }
+}
+
+/// What a note says, in English and in French.
+const fn said_of(kind: NoteKind) -> (&'static str, &'static str) {
+    match kind {
+        NoteKind::NegativeQuantityClamped => {
+            ("the quantity is below zero: it counts as 0", "La quantité est négative : elle compte pour 0.")
+        }
+        NoteKind::QuantityClamped => (
+            "the quantity is above what pass Culture takes: it counts as that maximum",
+            "La quantité dépasse le maximum du pass Culture : elle compte pour ce maximum.",
+        ),
+        NoteKind::RoundedPrice => (
+            "the price has more than two decimals: it is rounded half up",
+            "Le prix a plus de deux décimales : il est arrondi au centime.",
+        ),
+        NoteKind::PriceConflict => (
+            "two rows of this reference state different prices: the source's rule chose one",
+            "Deux lignes de cette référence donnent des prix différents : la règle de la source en a choisi un.",
+        ),
+        NoteKind::DuplicateReference => (
+            "another row of this reference was joined to it by the rule for duplicates",
+            "Une autre ligne de cette référence lui a été ajoutée selon la règle des doublons.",
+        ),
+        NoteKind::Expired => {
+            ("its validity has passed: it counts as 0", "Sa validité est passée : elle compte pour 0.")
+        }
+    }
+}
+
 /// Collects the rows of one pass.
 pub(super) struct Quarantine {
     connection: String,
@@ -27,6 +82,8 @@ pub(super) struct Quarantine {
     pub(super) total: u64,
     /// Rows that say that the source is damaged.
     pub(super) unreadable: u64,
+    /// Rows that were kept, though not as written, stored or not.
+    pub(super) notes: u64,
     digest: Xxh3,
 }
 
@@ -41,6 +98,7 @@ impl Quarantine {
             next_ordinal: 0,
             total: 0,
             unreadable: 0,
+            notes: 0,
             digest: Xxh3::new(),
         }
     }
@@ -50,20 +108,39 @@ impl Quarantine {
         if error.problem.severity == Severity::Unreadable {
             self.unreadable += 1;
         }
-        let DataError { at, key, problem, message, message_fr, legible: _ } = error;
-        self.push(at, key, ean, problem.code, message, message_fr);
+        let DataError { at, key, problem, message, message_fr, legible } = error;
+        let mut protects: Vec<String> =
+            legible.eans.iter().filter(|other| Some(**other) != ean).map(ToString::to_string).collect();
+        protects.extend(legible.begins_with.iter().map(|digits| format!("{digits}*")));
+        let left = Left {
+            cells: legible.cells,
+            protects: (!protects.is_empty()).then(|| format!(" {} ", protects.join(" "))),
+            ..Left::of(at, key, ean, problem.code, message, message_fr)
+        };
+        self.total += 1;
+        self.push(left);
+    }
+
+    /// A price or a quantity that the guard holds by itself.
+    pub(super) fn held(&mut self, at: Position, ean: Ean, code: &str, (message, message_fr): (String, String)) {
+        self.total += 1;
+        self.push(Left::of(at, Some(ean.to_string()), Some(ean), code, message, message_fr));
+    }
+
+    /// A row that was kept, but not as written.
+    pub(super) fn note(&mut self, at: Position, ean: Option<Ean>, kind: NoteKind) {
+        self.notes += 1;
+        let (message, message_fr) = said_of(kind);
+        let key = ean.map(|ean| ean.to_string());
+        let left = Left::of(at, key, ean, kind.code(), message.to_owned(), message_fr.to_owned());
+        self.push(Left { is_note: true, ..left });
     }
 
     /// A fact that the rules keep out.
     pub(super) fn rejected(&mut self, at: Position, ean: Ean, reason: &Reason) {
-        self.push(
-            at,
-            Some(ean.to_string()),
-            Some(ean),
-            reason.code,
-            reason.message.to_owned(),
-            reason.message_fr.to_owned(),
-        );
+        self.total += 1;
+        let (message, message_fr) = (reason.message.to_owned(), reason.message_fr.to_owned());
+        self.push(Left::of(at, Some(ean.to_string()), Some(ean), reason.code, message, message_fr));
     }
 
     /// A showtime that the rules keep out, by its vendor's key.
@@ -71,22 +148,16 @@ impl Quarantine {
         if reason.severity == Severity::Unreadable {
             self.unreadable += 1;
         }
-        self.push(at, Some(key), None, reason.code, reason.message.to_owned(), reason.message_fr.to_owned());
+        self.total += 1;
+        let (message, message_fr) = (reason.message.to_owned(), reason.message_fr.to_owned());
+        self.push(Left::of(at, Some(key), None, reason.code, message, message_fr));
     }
 
-    fn push(
-        &mut self,
-        at: Position,
-        key: Option<String>,
-        ean: Option<Ean>,
-        code: &str,
-        message: String,
-        message_fr: String,
-    ) {
-        self.total += 1;
+    fn push(&mut self, left: Left) {
         if self.next_ordinal >= MOST_STORED {
             return;
         }
+        let Left { at, key, ean, code, message, message_fr, is_note, cells, protects } = left;
         let (line, entry) = match at {
             Position::Line(line) => (Some(line), None),
             Position::Entry { page, entry } => (None, Some((page, entry))),
@@ -102,9 +173,12 @@ impl Quarantine {
             entry,
             key,
             ean,
-            code: code.to_owned(),
+            code,
             message,
             message_fr,
+            is_note,
+            cells,
+            protects,
         });
         self.next_ordinal += 1;
     }

@@ -3,17 +3,21 @@
 use std::io;
 
 use futures_util::StreamExt;
-use passerelle_contract::{Completeness, End, Expectations, Page, PageStream, Row, Severity, StockLine};
+use passerelle_contract::{Completeness, End, Expectations, Page, PageStream, Quantity, Row, Severity, StockLine};
 
 use super::PassError;
-use super::gather::{Gather, Gathered};
+use super::gather::{Gather, Gathered, Said};
 use super::progress::{Progress, Step};
 use super::quarantine::Quarantine;
+use super::shape::Shape;
 use crate::rules::products::{Judgement, VenueTerms, judge};
 use crate::store::{Lease, Store};
 
 /// Unreadable rows below this number never make a pass partial, whatever their share.
 pub(super) const FEWEST_BAD_ROWS: u64 = 20;
+
+/// Beginnings of rounded references that are remembered; with more, nothing is withdrawn.
+const MOST_PROTECTED: usize = 1_000;
 
 /// A pass that was read to its end.
 #[derive(Debug)]
@@ -24,6 +28,12 @@ pub(super) struct PassRead {
     pub(super) read: u64,
     /// Rows kept.
     pub(super) kept: u64,
+    /// Rows that are no product.
+    pub(super) skipped: u64,
+    /// Beginnings of references that were rounded on their way: as numbers, from and up to.
+    pub(super) protected: Vec<(u64, u64)>,
+    /// What its prices and quantities look like as a whole.
+    pub(super) shape: Shape,
     /// How much it shows, after judging its share of unreadable rows.
     pub(super) completeness: Completeness,
     /// What its last page said.
@@ -46,13 +56,21 @@ pub(super) async fn read(
     progress: &dyn Progress,
 ) -> Result<PassRead, PassError> {
     let mut gather = Gather::default();
-    let (mut read, mut kept) = (0_u64, 0_u64);
+    let (mut read, mut kept, mut skipped) = (0_u64, 0_u64, 0_u64);
+    let (mut protected, mut shape) = (Vec::new(), Shape::default());
     let mut end = None;
     while let Some(page) = pages.next().await {
-        let Page { rows, notes: _, skipped: _, end: last } = page?;
-        read += rows.len() as u64;
+        let Page { rows, notes, skipped: no_products, end: last } = page?;
+        read += rows.len() as u64 + no_products;
+        skipped += no_products;
         for row in rows {
-            kept += u64::from(sort_out(row, venue, &mut gather, quarantine));
+            if let Row::Good(line) = &row {
+                shape.see(line);
+            }
+            kept += u64::from(sort_out(row, venue, &mut gather, quarantine, &mut protected));
+        }
+        for note in notes {
+            quarantine.note(note.at, note.ean, note.kind);
         }
         if gather.is_full() {
             gather = blocking(move || gather.spill().map(|()| gather)).await?;
@@ -70,18 +88,47 @@ pub(super) async fn read(
     };
     let mut warnings = end.warnings.clone();
     let completeness =
-        trusted(end.completeness, read, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
+        trusted(end.completeness, read - skipped, quarantine.unreadable, expectations.max_bad_ratio, &mut warnings);
+    if completeness == Completeness::Partial && warnings.is_empty() {
+        warnings.push("the source says that this is not all of it: nothing is withdrawn by this pass".to_owned());
+    }
+    let completeness = if protected.len() >= MOST_PROTECTED && completeness == Completeness::Snapshot {
+        warnings.push(format!("{MOST_PROTECTED} references or more were rounded: nothing is withdrawn by this pass"));
+        Completeness::Partial
+    } else {
+        completeness
+    };
     let rows = blocking(move || gather.finish(expectations.duplicates, expectations.keep_back)).await?;
-    Ok(PassRead { rows, read, kept, completeness, end, warnings })
+    Ok(PassRead { rows, read, kept, skipped, protected, shape, completeness, end, warnings })
 }
 
 /// One row to where it belongs; true when it was kept.
-fn sort_out(row: Row<StockLine>, venue: &VenueTerms, gather: &mut Gather, quarantine: &mut Quarantine) -> bool {
+fn sort_out(
+    row: Row<StockLine>,
+    venue: &VenueTerms,
+    gather: &mut Gather,
+    quarantine: &mut Quarantine,
+    protected: &mut Vec<(u64, u64)>,
+) -> bool {
     match row {
         Row::Good(line) => match judge(&line, venue) {
             Judgement::Keep(terms) => {
-                gather.add(line.ean, terms);
+                gather.add(line.ean, Said::Terms(terms), line.at);
                 true
+            }
+            Judgement::SoldOut => {
+                gather.add(line.ean, Said::Quantity(Quantity::Exactly(0)), line.at);
+                true
+            }
+            Judgement::Unpriced(reason, quantity) => {
+                gather.add(line.ean, Said::Quantity(quantity), line.at);
+                quarantine.rejected(line.at, line.ean, reason);
+                false
+            }
+            Judgement::TooDear(reason, terms) => {
+                gather.add(line.ean, Said::TooDear(terms), line.at);
+                quarantine.rejected(line.at, line.ean, reason);
+                false
             }
             Judgement::Reject(reason) => {
                 quarantine.rejected(line.at, line.ean, reason);
@@ -91,13 +138,34 @@ fn sort_out(row: Row<StockLine>, venue: &VenueTerms, gather: &mut Gather, quaran
         Row::Poison(error) => {
             let ean = error.key.as_deref().and_then(|key| passerelle_kit::reference::normalise(key).ok());
             // A book whose price could not be read is still on the shelf: its offer must not be taken down.
-            if let (Some(ean), Severity::Unreadable) = (ean, error.problem.severity) {
-                gather.mention(ean);
+            if error.problem.severity == Severity::Unreadable {
+                let others = error.legible.eans.iter().copied().filter(|other| Some(*other) != ean);
+                let said = error.legible.quantity.map_or(Said::Mention, Said::Quantity);
+                // What it says can only be about the one reference that it names.
+                let only =
+                    ean.or_else(|| others.clone().next()).filter(|_| ean.is_some() || others.clone().count() == 1);
+                for (other, said) in
+                    only.map(|only| (only, said)).into_iter().chain(others.map(|other| (other, Said::Mention)))
+                {
+                    gather.add(other, said, error.at);
+                }
+                if let Some(range) = error.legible.begins_with.as_deref().and_then(beginning)
+                    && protected.len() < MOST_PROTECTED
+                {
+                    protected.push(range);
+                }
             }
             quarantine.poison(*error, ean);
             false
         }
     }
+}
+
+/// The references that begin like this, as numbers.
+fn beginning(digits: &str) -> Option<(u64, u64)> {
+    let missing = u32::try_from(13_usize.checked_sub(digits.len())?).ok()?;
+    let from = digits.parse::<u64>().ok()?.checked_mul(10_u64.checked_pow(missing)?)?;
+    Some((from, from.checked_add(10_u64.checked_pow(missing)? - 1)?))
 }
 
 /// A snapshot with too many unreadable rows is not trusted to show what is gone.

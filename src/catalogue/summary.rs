@@ -9,12 +9,18 @@ pub struct Summary {
     pub event: SummaryTag,
     /// The connection.
     pub connection: String,
-    /// Rows read: `kept + quarantined`.
+    /// Rows read: `kept + quarantined + skipped`.
     pub read: u64,
     /// Rows that may be offered.
     pub kept: u64,
     /// Rows that stayed behind.
     pub quarantined: u64,
+    /// Rows that are no product at all: delimiters only, totals, remarks.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Things that were noted of rows that were kept, but not as written.
+    #[serde(default)]
+    pub notes: u64,
     /// Items (EANs, or dates of events) to create.
     pub create: u64,
     /// Items whose terms change.

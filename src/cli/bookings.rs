@@ -76,7 +76,7 @@ impl Bookings {
     }
 
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("bookings").await?;
+        let (_, gateway) = context.open_reading("bookings", false).await?;
         let all = Action::List { connection: None, state: None, needs_human: false };
         match self.command.unwrap_or(all) {
             Action::List { connection, state, needs_human } => {

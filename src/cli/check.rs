@@ -18,7 +18,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("check").await?;
+        let (_, gateway) = context.open_reading("check", true).await?;
         let of_store = health::check_store(&gateway).await;
         let store = tell(context, &of_store, (gateway.now)());
         if store == Verdict::Failing && gateway.store.ping().await.is_err() {
@@ -26,7 +26,7 @@ impl Check {
             return Ok(store.exit_code());
         }
         let connections = match self.ids.as_slice() {
-            [] => gateway.store.connections().await?,
+            [] => gateway.connections().await?,
             ids => gateway.named(ids).await?,
         };
         let mut accounts: BTreeSet<String> = connections.iter().map(|connection| connection.account.clone()).collect();

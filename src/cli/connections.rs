@@ -45,7 +45,7 @@ enum Action {
 
 impl Connections {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("connections").await?;
+        let (_, gateway) = context.open_reading("connections", false).await?;
         match self.command.unwrap_or(Action::List) {
             Action::List => list(context, &gateway).await,
             Action::Show { id } => show_one(context, &gateway, &id).await,
@@ -60,7 +60,15 @@ impl Connections {
 async fn list(context: &CliContext, gateway: &Gateway) -> Result<u8, CliError> {
     let now = (gateway.now)();
     let mut groups: BTreeMap<Option<String>, Vec<KnownConnection>> = BTreeMap::new();
-    for known in gateway.store.known_connections().await? {
+    let mut all = gateway.store.known_connections().await?;
+    let stored: std::collections::BTreeSet<String> = all.iter().map(|known| known.record.id.clone()).collect();
+    let never_applied = gateway.connections().await?.into_iter().filter(|one| !stored.contains(&one.id));
+    all.extend(never_applied.map(|record| KnownConnection {
+        record,
+        state: ConnectionState::default(),
+        is_held: false,
+    }));
+    for known in all {
         groups.entry(known.record.chain.clone()).or_default().push(known);
     }
     let mut rows = Vec::new();
@@ -123,7 +131,14 @@ async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u
             serde_json::json!({ "entries": totals.entries, "live": totals.live, "pending": totals.pending,
                 "unverified": totals.unverified, "refused": totals.refused }),
         );
-        told.insert("held_plan".to_owned(), serde_json::to_value(&held).unwrap_or_default());
+        let mut plan = serde_json::to_value(&held).unwrap_or_default();
+        // Fingerprints tell nobody anything.
+        if let Some(evidence) = plan.get_mut("evidence").and_then(serde_json::Value::as_object_mut) {
+            evidence.remove("leaving");
+        }
+        told.insert("held_plan".to_owned(), plan);
+        told.insert("released".to_owned(), serde_json::to_value(&state.released).unwrap_or_default());
+        told.insert("partial_passes".to_owned(), serde_json::to_value(&state.partial_passes).unwrap_or_default());
     }
     context.output.json(&told);
     let out = context.output;
@@ -137,6 +152,15 @@ async fn show_one(context: &CliContext, gateway: &Gateway, id: &str) -> Result<u
     }
     if let Some(held) = &held {
         out.text(format!("  held plan     since {}: {}", show(held.since), held.message));
+    }
+    if let Some(released) = &state.released {
+        let by = if released.by_agreement { "another export that agreed" } else { "a person" };
+        out.text(format!(
+            "  last release  {}: a held plan ({}) was let through by {by}; {} item(s) left",
+            show(released.at),
+            released.reasons.join(", "),
+            released.leaving
+        ));
     }
     out.text(format!(
         "  ledger        {} EANs, {} for sale, {} to push, {} to read back, {} refused",

@@ -75,7 +75,7 @@ fn instant(text: &str) -> Result<Millis, String> {
 
 impl Messages {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("messages").await?;
+        let (_, gateway) = context.open_reading("messages", false).await?;
         match self.command {
             None => endpoints(context, &gateway).await,
             Some(Action::List { connection, state, booking }) => {

@@ -192,6 +192,25 @@ impl CliContext {
         Ok((config, gateway))
     }
 
+    /// For commands that write no settings. With `in_memory`, connections are as the file has them now; else as they are stored. Where the
+    /// two differ, that is said.
+    async fn open_reading(&self, purpose: &str, in_memory: bool) -> Result<(Config, Gateway), CliError> {
+        let config = self.load()?;
+        let gateway = Gateway::open(&config, purpose).await?;
+        let (gateway, differing) = gateway.reading(&config.declared.connections, in_memory).await?;
+        if !differing.is_empty() {
+            let shown: Vec<&str> = differing.iter().take(MOST_NAMED).map(String::as_str).collect();
+            let more = if differing.len() > MOST_NAMED { ", …" } else { "" };
+            self.output.say(format!(
+                "{} connection(s) differ between {} and the store ({}{more}): `passerelle apply` stores them",
+                differing.len(),
+                self.config.display(),
+                shown.join(", ")
+            ));
+        }
+        Ok((config, gateway))
+    }
+
     /// The same, with every connection checked: their secrets can be read here and now.
     async fn open_checked(&self, purpose: &str) -> Result<(Config, Gateway), CliError> {
         let config = self.load()?;
@@ -200,6 +219,9 @@ impl CliContext {
         Ok((config, gateway))
     }
 }
+
+/// Connections named in one sentence.
+const MOST_NAMED: usize = 5;
 
 /// Why a command ended badly.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! `passerelle quarantine`: rows that stayed behind, and why.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -28,11 +30,22 @@ enum Action {
         /// What pass Culture refuses instead: EANs that are wanted and not taken.
         #[arg(long)]
         rejected: bool,
+        /// Rows that were kept, but not as written: rounded prices, joined duplicates, quantities below zero.
+        #[arg(long, conflicts_with = "rejected")]
+        notes: bool,
     },
     /// Rows of one key (an EAN, or the key as written).
     Show {
         /// Key or EAN.
         key: String,
+    },
+    /// Let a held price or quantity of one EAN through (`PriceJump`, `QuantityImplausible`): the next pass puts it online.
+    Accept {
+        /// The EAN.
+        ean: String,
+        /// Connection id, where several hold it.
+        #[arg(long)]
+        connection: Option<String>,
     },
     /// Forget the rows of a connection; the next pass writes what is still wrong.
     Drop {
@@ -43,18 +56,19 @@ enum Action {
 
 impl Quarantine {
     pub(crate) fn of(id: &str) -> Self {
-        Self { command: Some(Action::List { id: Some(id.to_owned()), rejected: false }) }
+        Self { command: Some(Action::List { id: Some(id.to_owned()), rejected: false, notes: false }) }
     }
 
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open("quarantine").await?;
-        match self.command.unwrap_or(Action::List { id: None, rejected: false }) {
-            Action::List { id, rejected: false } => list(context, &gateway, id.as_deref()).await?,
-            Action::List { id, rejected: true } => rejected(context, &gateway, id.as_deref()).await?,
+        let (_, gateway) = context.open_reading("quarantine", false).await?;
+        match self.command.unwrap_or(Action::List { id: None, rejected: false, notes: false }) {
+            Action::List { id, rejected: false, notes } => list(context, &gateway, id.as_deref(), notes).await?,
+            Action::List { id, rejected: true, .. } => rejected(context, &gateway, id.as_deref()).await?,
             Action::Show { key } => {
                 let rows = gateway.store.quarantine_by_key(&key, key.parse().ok(), PAGE).await?;
                 print(context, &rows);
             }
+            Action::Accept { ean, connection } => return accept(context, &gateway, &ean, connection.as_deref()).await,
             Action::Drop { id } => {
                 gateway.connection(&id).await?;
                 let dropped = gateway.store.drop_quarantine(&id).await?;
@@ -66,14 +80,45 @@ impl Quarantine {
     }
 }
 
-async fn list(context: &CliContext, gateway: &Gateway, id: Option<&str>) -> Result<(), CliError> {
+/// Lets the held value of an EAN through at the next pass, which is made due at once.
+async fn accept(context: &CliContext, gateway: &Gateway, ean: &str, only: Option<&str>) -> Result<u8, CliError> {
+    let Ok(ean) = passerelle_kit::reference::normalise(ean) else {
+        return Err(CliError::Usage(format!("`{ean}` is not an EAN")));
+    };
+    let mut accepted = 0;
+    for connection in gateway.store.connections().await?.iter().filter(|one| only.is_none_or(|only| one.id == only)) {
+        let mut values = gateway.store.held_values(&connection.id).await?;
+        let Some(value) = values.iter_mut().find(|value| value.ean == ean) else { continue };
+        value.accepted = true;
+        let told = json!({ "event": "accepted", "connection": connection.id, "ean": ean, "code": value.code,
+            "price_cents": value.price, "quantity": value.quantity });
+        let lease = gateway.lease(&connection.id, Duration::from_secs(30)).await?;
+        gateway.store.save_held_values(lease.lease(), &values).await?;
+        // An unchanged source would say nothing: everything is read again.
+        let mut state = gateway.store.state(&connection.id).await?;
+        state.cursor = None;
+        state.due_at = (gateway.now)();
+        gateway.store.save_state(lease.lease(), &state).await?;
+        lease.release().await;
+        context.output.json(&told);
+        context.output.text(format!("{}  {ean}: the next pass lets it through", connection.id));
+        accepted += 1;
+    }
+    if accepted == 0 {
+        return Err(CliError::Failed(format!("no price or quantity of {ean} is held")));
+    }
+    Ok(0)
+}
+
+async fn list(context: &CliContext, gateway: &Gateway, id: Option<&str>, notes: bool) -> Result<(), CliError> {
     if let Some(id) = id {
         gateway.connection(id).await?;
     }
     let mut from = None;
     loop {
         let rows = gateway.store.quarantine(id, from, PAGE).await?;
-        print(context, &rows);
+        let shown: Vec<QuarantineRow> = rows.iter().filter(|row| row.is_note == notes).cloned().collect();
+        print(context, &shown);
         let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) else { return Ok(()) };
         from = Some((last.connection.clone(), last.ordinal + 1));
     }
@@ -107,8 +152,8 @@ pub(super) fn object(row: &QuarantineRow) -> serde_json::Value {
         (None, None) => json!({}),
     };
     json!({
-        "event": "quarantined", "connection": row.connection, "position": position, "key": row.key, "code": row.code,
-        "message": row.message, "message_fr": row.message_fr,
+        "event": if row.is_note { "note" } else { "quarantined" }, "connection": row.connection, "position": position, "key": row.key, "code": row.code,
+        "message": row.message, "message_fr": row.message_fr, "cells": row.cells,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `passerelle plan`, `sync` and `push`: one run of one or more connections.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -7,13 +8,15 @@ use passerelle_contract::Class;
 
 use super::progress::Bar;
 use super::{CliContext, CliError, FAILED};
-use crate::catalogue::PassError;
 use crate::catalogue::pass::{Failure, Options, Report, Run};
+use crate::catalogue::{PassError, preview};
 use crate::gateway::{Gateway, OpenError};
 use crate::store::Lease;
 
 /// Exit code where the source was not ready: nothing was done, and nothing is wrong.
 const WAITING: u8 = 1;
+/// Items of a plan that are listed as text unless told otherwise.
+const LISTED: usize = 50;
 /// How long a command waits for another worker to finish with a connection.
 const WAIT_FOR_LEASE: Duration = Duration::from_secs(60);
 
@@ -23,6 +26,15 @@ pub(crate) struct Plan {
     /// Ids of connections, or of chains for all their sites.
     #[arg(required = true)]
     ids: Vec<String>,
+    /// List so many items of each connection.
+    #[arg(long, conflicts_with = "all")]
+    limit: Option<usize>,
+    /// List every item.
+    #[arg(long)]
+    all: bool,
+    /// Save the plan of one connection: `sync --plan` then does exactly that, or nothing.
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 /// Pulls once and pushes until settled.
@@ -37,6 +49,9 @@ pub(crate) struct Sync {
     /// Let a held plan through.
     #[arg(long)]
     release: bool,
+    /// Do exactly what this saved plan of one connection says, held or not; refused when the world has moved.
+    #[arg(long, conflicts_with = "release")]
+    plan: Option<PathBuf>,
 }
 
 /// Only drives pass Culture to the desired state.
@@ -47,30 +62,49 @@ pub(crate) struct Push {
     ids: Vec<String>,
 }
 
+/// How many items of a plan are told, and where it is saved.
 #[derive(Clone, Copy)]
-enum Work {
-    Plan,
+struct Listed<'a> {
+    text: usize,
+    json: usize,
+    saved: Option<&'a Path>,
+}
+
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// With so many items listed as text, and as JSON.
+    Plan(Listed<'a>),
     Sync(Options),
     Push,
 }
 
 impl Plan {
     pub(crate) const fn of(ids: Vec<String>) -> Self {
-        Self { ids }
+        Self { ids, limit: None, all: false, out: None }
     }
 
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        all(context, &self.ids, Work::Plan).await
+        if self.out.is_some() && self.ids.len() != 1 {
+            return Err(CliError::Usage("`--out` saves the plan of one connection".to_owned()));
+        }
+        let text = self.limit.unwrap_or(if self.all { usize::MAX } else { LISTED });
+        let json = self.limit.unwrap_or(usize::MAX);
+        let saved = self.out.as_deref();
+        all(context, &self.ids, Work::Plan(Listed { text, json, saved })).await
     }
 }
 
 impl Sync {
     pub(crate) const fn of(ids: Vec<String>) -> Self {
-        Self { ids, full: false, release: false }
+        Self { ids, full: false, release: false, plan: None }
     }
 
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        all(context, &self.ids, Work::Sync(Options { full: self.full, release: self.release })).await
+        let plan = match &self.plan {
+            Some(file) => Some(preview::saved(file, &self.ids).map_err(CliError::Failed)?),
+            None => None,
+        };
+        all(context, &self.ids, Work::Sync(Options { full: self.full, release: self.release, plan })).await
     }
 }
 
@@ -81,14 +115,12 @@ impl Push {
 }
 
 /// One connection after the other; one that fails does not stop the next. The worst exit code wins.
-async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, CliError> {
-    let (_, gateway) = context
-        .open(match work {
-            Work::Plan => "plan",
-            Work::Sync(_) => "sync",
-            Work::Push => "push",
-        })
-        .await?;
+async fn all(context: &CliContext, ids: &[String], work: Work<'_>) -> Result<u8, CliError> {
+    let (_, gateway) = match work {
+        Work::Plan(_) => context.open_reading("plan", true).await?,
+        Work::Sync(_) => context.open("sync").await?,
+        Work::Push => context.open("push").await?,
+    };
     let named = gateway.named(ids).await?;
     let mut worst = 0;
     for connection in &named {
@@ -101,10 +133,10 @@ async fn all(context: &CliContext, ids: &[String], work: Work) -> Result<u8, Cli
     Ok(worst)
 }
 
-async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> Result<u8, CliError> {
+async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work<'_>) -> Result<u8, CliError> {
     let bar = Bar::new(context.output, id);
     let result = match work {
-        Work::Plan => {
+        Work::Plan(_) => {
             let connection = gateway.connection(id).await?;
             let adapter = gateway.adapter(&connection).map_err(CliError::Configuration)?;
             gateway.reader(&connection, adapter.as_ref(), &bar).plan().await.map_err(Box::<Failure>::from)
@@ -119,6 +151,9 @@ async fn one(context: &CliContext, gateway: &Gateway, id: &str, work: Work) -> R
     bar.done();
     match result {
         Ok(report) => {
+            if let Work::Plan(listed) = work {
+                list(context, &report, listed)?;
+            }
             show(context, &report, work);
             Ok(report.summary.exit_code())
         }
@@ -137,7 +172,7 @@ async fn under_lease(
     gateway: &Gateway,
     lease: &Lease,
     bar: &Bar,
-    work: Work,
+    work: Work<'_>,
 ) -> Result<Result<Report, Box<Failure>>, CliError> {
     let id = &lease.connection;
     let connection = gateway.connection(id).await?;
@@ -153,12 +188,12 @@ async fn under_lease(
 }
 
 /// `None` when Ctrl-C came first. Whatever was under way is safe to drop: the ledger was written before every call.
-async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<Result<Report, Box<Failure>>> {
+async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work<'_>) -> Option<Result<Report, Box<Failure>>> {
     let working = async {
         match work {
             Work::Push => run.push(lease).await,
             Work::Sync(options) => run.sync(lease, options).await,
-            Work::Plan => run.reader.plan().await.map_err(Box::<Failure>::from),
+            Work::Plan(_) => run.reader.plan().await.map_err(Box::<Failure>::from),
         }
     };
     tokio::select! {
@@ -167,7 +202,7 @@ async fn until_interrupted(run: &Run<'_>, lease: &Lease, work: Work) -> Option<R
     }
 }
 
-fn show(context: &CliContext, report: &Report, work: Work) {
+fn show(context: &CliContext, report: &Report, work: Work<'_>) {
     let out = context.output;
     for notice in &report.notices {
         out.say(format!("{}: {notice}", report.summary.connection));
@@ -191,14 +226,14 @@ fn show(context: &CliContext, report: &Report, work: Work) {
     if summary.held > 0 {
         told.push_str(&format!(" · HELD {}", summary.held));
     }
-    if !matches!(work, Work::Plan) {
+    if !matches!(work, Work::Plan(_)) {
         told.push_str(&format!(
             " · pushed {} · rejected {} · unverified {} · {} requests · {:.1} s",
             summary.pushed, summary.rejected, summary.unverified, summary.requests, summary.seconds
         ));
     }
     out.text(told);
-    if summary.quarantined > 0 && !matches!(work, Work::Plan) {
+    if summary.quarantined > 0 && !matches!(work, Work::Plan(_)) {
         out.say(format!("hint: `passerelle quarantine list {}` tells why rows stayed behind", summary.connection));
     }
     if summary.rejected > 0 {
@@ -207,6 +242,29 @@ fn show(context: &CliContext, report: &Report, work: Work) {
             summary.connection
         ));
     }
+}
+
+/// The items of a plan, as many as were asked for; all of them into the file.
+fn list(context: &CliContext, report: &Report, listed: Listed<'_>) -> Result<(), CliError> {
+    let (connection, items) = (&report.summary.connection, &report.items);
+    for item in items.all.iter().take(listed.json) {
+        context.output.json(&item.object(connection));
+    }
+    for item in items.all.iter().take(listed.text) {
+        context.output.text(item.line());
+    }
+    let unlisted = items.count.saturating_sub(items.all.len().min(listed.text) as u64);
+    if unlisted > 0 {
+        context.output.text(format!("  … and {unlisted} more: `--all` lists them, `--limit N` as many as you like"));
+    }
+    if let Some(file) = listed.saved {
+        preview::save(file, connection, items, crate::clock::now()).map_err(CliError::Failed)?;
+        context.output.say(format!(
+            "{connection}: saved; `passerelle sync {connection} --plan {}` does exactly this",
+            file.display()
+        ));
+    }
+    Ok(())
 }
 
 fn fail(context: &CliContext, id: &str, error: &PassError) {

@@ -70,13 +70,13 @@ super::codes! {
         "Le prix est dans une autre monnaie que celle du lieu"
         "export prices in euros (XPF in New Caledonia), or check the currency column";
     Data "PriceJump"
-        "the price went by a factor of ten or more against the last pass: a change of unit or a mistake"
-        "Le prix a été multiplié ou divisé par dix ou plus : changement d'unité ou erreur"
-        "check the price; if it is right, release it as the held plan or the row says";
+        "the price of one item moved by more than a factor of four (`guard.max_price_factor`): the item keeps its price, the rest goes on"
+        "Le prix d'un article a été multiplié ou divisé par plus de quatre : l'article garde son prix, le reste continue"
+        "correct it in the shop's software; if it is right, `passerelle quarantine accept EAN`, or two later exports that say the same";
     Data "QuantityImplausible"
-        "the quantity looks like a price, an EAN or a mistake rather than a number of copies"
-        "La quantité ressemble à un prix, à un EAN ou à une erreur plutôt qu'à un nombre d'exemplaires"
-        "check the quantity and the column that is mapped";
+        "there are more copies of one title than a shop may have (`guard.max_quantity`, 2 000): the item keeps what it has"
+        "La quantité d'un titre dépasse ce qu'une librairie peut avoir (2 000) : l'article garde son stock"
+        "check the column that is mapped; if it is right, `passerelle quarantine accept EAN`, or two later exports that say the same";
     Data "BadLine"
         "the line cannot be cut into the columns of the file: a stray quote, delimiter or line break"
         "La ligne ne correspond pas aux colonnes du fichier : guillemet, séparateur ou retour à la ligne en trop"
@@ -165,10 +165,14 @@ super::codes! {
         "the plan is held: what a connection states for the first time does not look like a shop's stock"
         "Plan retenu : ce premier envoi ne ressemble pas au stock d'une librairie"
         "look at `passerelle plan ID`: prices, quantities, columns; if it is right, release the plan";
-    Data "LiveTickets"
-        "a date with tickets that are sold would be taken off"
-        "Une séance dont des billets sont vendus serait retirée"
-        "look at the show at the vendor; if it is off, cancel its bookings first";
+    Settings "LiveTickets"
+        "the adapter of a connection was changed while tickets that it sold are good: only it can void them"
+        "L'adaptateur d'une connexion a changé alors que des billets vendus par lui sont valables : lui seul peut les annuler"
+        "keep the adapter until they are over, and declare the other one under another id";
+    Settings "PlanMoved"
+        "a saved plan is not what would be sent now: the export, the ledger or pass Culture has moved"
+        "Le plan enregistré ne correspond plus à ce qui serait envoyé maintenant"
+        "make it anew: `passerelle plan ID --out FILE`";
     Data "DateDeleted"
         "a date that was online was deleted on pass Culture's side"
         "Une séance en ligne a été supprimée sur le pass Culture"

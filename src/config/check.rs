@@ -8,13 +8,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::chains::{Discovery, expand};
-use super::written::{WrittenConnection, WrittenPassCulture, default_listen};
+use super::written::{WrittenConnection, WrittenGuard, WrittenPassCulture, default_listen};
 use super::{
     Account, Config, DEFAULT_ACCOUNT, DEFAULT_REQUESTS_PER_MINUTE, DEFAULT_RESEND_AFTER, Declared, Problem, Server,
     Written,
 };
 use crate::rules::siret;
-use crate::store::ConnectionRecord;
+use crate::store::{ConnectionRecord, GuardLimits};
 
 /// Seconds between two passes when a connection does not say.
 const DEFAULT_EVERY_SECONDS: u32 = 15 * 60;
@@ -244,6 +244,7 @@ pub fn check_connections(
             settings: connection.settings,
             base_dir: base_dir.display().to_string(),
             allow_private_addresses: connection.allow_private_addresses || allow_private,
+            guard: guard(&connection.guard, &place, &mut problems),
             paused: false,
         };
         if !is_chain {
@@ -297,6 +298,55 @@ pub(super) fn check_venue(venue: Option<i64>, siret_text: Option<&str>, place: &
         )),
         _ => {}
     }
+}
+
+fn guard(written: &WrittenGuard, place: &str, problems: &mut Vec<Problem>) -> GuardLimits {
+    let usual = GuardLimits::default();
+    let mut number = |name: &str, written: Option<u32>, usual: u32, (least, most): (u32, u32)| {
+        let number = written.unwrap_or(usual);
+        if !(least..=most).contains(&number) {
+            problems.push(Problem::new(
+                format!("{place}.guard.{name}"),
+                format!("is {number}; {least} to {most} are possible"),
+            ));
+        }
+        number
+    };
+    let mut limits = GuardLimits {
+        agree_after_seconds: usual.agree_after_seconds,
+        max_price_factor: number("max_price_factor", written.max_price_factor, usual.max_price_factor, (2, 1_000)),
+        max_quantity: number("max_quantity", written.max_quantity, usual.max_quantity, (1, 1_000_000)),
+        first_unreadable_percent: number(
+            "first_unreadable_percent",
+            written.first_unreadable_percent,
+            usual.first_unreadable_percent,
+            (1, 100),
+        ),
+        first_dear_cents: number("first_dear_cents", written.first_dear_cents, usual.first_dear_cents, (1, 1_000_000)),
+        first_cheap_cents: number(
+            "first_cheap_cents",
+            written.first_cheap_cents,
+            usual.first_cheap_cents,
+            (0, 100_000),
+        ),
+        first_same_quantity: number(
+            "first_same_quantity",
+            written.first_same_quantity,
+            usual.first_same_quantity,
+            (1, 1_000_000),
+        ),
+    };
+    if let Some(text) = written.agree_after.as_deref() {
+        let seconds = text.parse::<jiff::SignedDuration>().ok().map(|length| length.as_secs());
+        match seconds.filter(|seconds| (SHORTEST_EVERY_SECONDS..=LONGEST_EVERY_SECONDS).contains(seconds)) {
+            Some(seconds) => limits.agree_after_seconds = u32::try_from(seconds).unwrap_or(usual.agree_after_seconds),
+            None => problems.push(Problem::new(
+                format!("{place}.guard.agree_after"),
+                format!("`{text}` is not a length of time from 1 minute to 7 days; write for example `6h`"),
+            )),
+        }
+    }
+    limits
 }
 
 fn every(written: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> u32 {

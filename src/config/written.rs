@@ -142,9 +142,33 @@ pub struct WrittenConnection {
     /// Lets this vendor live on a loopback or private address.
     #[serde(default)]
     pub allow_private_addresses: bool,
+    /// Beyond what a plan or a single value waits for more evidence, or for a person.
+    #[serde(default)]
+    pub guard: WrittenGuard,
     /// The adapter's own settings (`passerelle adapters show ID`).
     #[serde(default = "empty_settings")]
     pub settings: serde_json::Value,
+}
+
+/// `[connection.guard]`: everything has a default that suits an ordinary bookshop.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenGuard {
+    /// How long after a doubtful answer of an API the same answer counts as agreement, for example `6h` (the default; 1 minute to 7
+    /// days). A file agrees when it is another one, written later.
+    pub agree_after: Option<String>,
+    /// A price that moves by more than this factor is held by itself, 2 to 1 000 (default 4).
+    pub max_price_factor: Option<u32>,
+    /// More copies of one title are held by themselves, 1 to 1 000 000 (default 2 000).
+    pub max_quantity: Option<u32>,
+    /// A first pass with more unreadable rows than this, in per cent, is held, 1 to 100 (default 5; counted from 20 rows on).
+    pub first_unreadable_percent: Option<u32>,
+    /// A first pass with most prices above this, in cents, is held (default 10 000).
+    pub first_dear_cents: Option<u32>,
+    /// A first pass with most prices below this, in cents, is held (default 100).
+    pub first_cheap_cents: Option<u32>,
+    /// A first pass with one same quantity above this in nearly all rows is held (default 100).
+    pub first_same_quantity: Option<u32>,
 }
 
 /// One line of `sites`: `{ id = "0087", siret = "…" }`.

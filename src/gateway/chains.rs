@@ -176,6 +176,7 @@ mod tests {
             base_dir: "/srv".into(),
             allow_private_addresses: false,
             paused: false,
+            guard: Default::default(),
         };
         let chain = Discovery { template, listed: ["a".to_owned()].into(), taken: ["sud-a".to_owned()].into() };
         let sites = vec![

@@ -52,10 +52,20 @@ pub struct Gateway {
     /// Where pass Culture reaches this gateway, when messages are taken.
     public_url: Option<Url>,
     base_dir: PathBuf,
+    /// Connections as the configuration file has them, for commands that read: they write no settings.
+    declared: Declared,
     clients: Mutex<BTreeMap<String, Client>>,
     adapters: house::Adapters,
     message_keys: house::MessageKeys,
     receivers: receivers::Receivers,
+}
+
+/// What a command that only reads knows of the configuration file.
+#[derive(Debug, Default)]
+struct Declared {
+    connections: BTreeMap<String, ConnectionRecord>,
+    /// Do they win over what is stored, or do they only stand for what was never applied?
+    wins: bool,
 }
 
 /// Why a command cannot begin.
@@ -103,11 +113,53 @@ impl Gateway {
             now: crate::clock::now,
             public_url: config.server.public_url.clone(),
             base_dir: config.base_dir.clone(),
+            declared: Declared::default(),
             clients: Mutex::new(BTreeMap::new()),
             adapters: house::Adapters::default(),
             message_keys: house::MessageKeys::default(),
             receivers: receivers::Receivers::default(),
         })
+    }
+
+    /// The gateway of a command that writes no settings. What the file declares stands beside what is stored: it wins where the command
+    /// is about what would happen (`wins`), and else stands for what was never applied. Answers the ids that differ.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn reading(
+        mut self,
+        declared: &[ConnectionRecord],
+        wins: bool,
+    ) -> Result<(Self, Vec<String>), OpenError> {
+        let stored = self.store.connections().await?;
+        let known: HashMap<&str, &ConnectionRecord> = stored.iter().map(|known| (known.id.as_str(), known)).collect();
+        let mut differing = Vec::new();
+        let mut connections = BTreeMap::new();
+        for one in declared {
+            let paused = known.get(one.id.as_str()).is_some_and(|known| known.paused);
+            let one = ConnectionRecord { paused, ..one.clone() };
+            if known.get(one.id.as_str()).is_none_or(|known| **known != one) {
+                differing.push(one.id.clone());
+                connections.insert(one.id.clone(), one);
+            }
+        }
+        self.declared = Declared { connections, wins };
+        Ok((self, differing))
+    }
+
+    /// Every connection: as stored, or as the file has it (see [`Gateway::reading`]).
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn connections(&self) -> Result<Vec<ConnectionRecord>, OpenError> {
+        let mut all: BTreeMap<String, ConnectionRecord> =
+            self.store.connections().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+        for (id, one) in &self.declared.connections {
+            if self.declared.wins || !all.contains_key(id) {
+                all.insert(id.clone(), one.clone());
+            }
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Checks connections with their adapters, then creates or changes them. All or nothing: with one problem, none is applied.
@@ -282,12 +334,17 @@ impl Gateway {
         self.accounts.get(account).map_or(DEFAULT_RESEND_AFTER, |configured| configured.resend_after)
     }
 
-    /// A stored connection.
+    /// A connection, as stored or as the file has it (see [`Gateway::reading`]).
     ///
     /// # Errors
     /// When there is none with this id.
     pub async fn connection(&self, id: &str) -> Result<ConnectionRecord, OpenError> {
-        self.store.connection(id).await?.ok_or_else(|| OpenError::NoSuchConnection(id.to_owned()))
+        let declared = self.declared.connections.get(id);
+        if let Some(declared) = declared.filter(|_| self.declared.wins) {
+            return Ok(declared.clone());
+        }
+        let stored = self.store.connection(id).await?;
+        stored.or_else(|| declared.cloned()).ok_or_else(|| OpenError::NoSuchConnection(id.to_owned()))
     }
 
     /// Connections by their ids; a chain's id stands for all of its sites.
@@ -295,7 +352,7 @@ impl Gateway {
     /// # Errors
     /// When an id is neither.
     pub async fn named(&self, ids: &[String]) -> Result<Vec<ConnectionRecord>, OpenError> {
-        let all = self.store.connections().await?;
+        let all = self.connections().await?;
         let mut named: Vec<ConnectionRecord> = Vec::new();
         for id in ids {
             let of = |record: &&ConnectionRecord| record.id == *id || record.chain.as_deref() == Some(id);

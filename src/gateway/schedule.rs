@@ -238,6 +238,9 @@ impl Schedule {
 
 fn told(adapter: &'static str, report: &Report) {
     telemetry::pass_ended(adapter, &report.summary);
+    if let Some(by_agreement) = report.released_by_agreement {
+        telemetry::plan_released(by_agreement);
+    }
     for notice in &report.notices {
         tracing::warn!(connection = report.summary.connection, "{notice}");
     }

@@ -205,6 +205,9 @@ const fn remedy_of(error: &AdapterError) -> Option<&'static str> {
     }
 }
 
+/// So many partial passes in a row are no accident.
+const PARTIAL_TOO_OFTEN: u32 = 3;
+
 /// Passes fail, plans are held, files stop coming: told from what the store remembers.
 fn freshness(connection: &ConnectionRecord, state: &ConnectionState, held: Option<&HeldPlan>, now: Millis) -> Answer {
     let answer = |verdict, evidence: String, remedy: String| Answer {
@@ -226,6 +229,22 @@ fn freshness(connection: &ConnectionRecord, state: &ConnectionState, held: Optio
             Verdict::Degraded,
             format!("a plan is held since {}: {}", crate::clock::show(held.since), held.reasons.join(", ")),
             remedy,
+        );
+    }
+    if let Some(partial) = state.partial_passes.as_ref().filter(|partial| partial.count >= PARTIAL_TOO_OFTEN) {
+        return answer(
+            Verdict::Degraded,
+            format!(
+                "the last {} passes showed only a part, since {}, so that nothing is withdrawn any more: {}",
+                partial.count,
+                crate::clock::show(partial.since),
+                partial.cause
+            ),
+            format!(
+                "`passerelle quarantine list {}` shows what cannot be read; have the export mended, or allow more with \
+                 `max_bad_ratio` in its settings",
+                connection.id
+            ),
         );
     }
     if state.failures > 0 {

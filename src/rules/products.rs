@@ -3,8 +3,9 @@
 //! pass Culture's own base decides what a product is (see `passculture::Availability`); the rules here keep out what can be told
 //! from the line alone, so that a mistake costs no request and comes back with its reason.
 //!
-//! Invariant: what is kept has a price of 1–30 000 cents (20 000 in New Caledonia; 0 only for what is gone) and a quantity of at
-//! most 1 000 000.
+//! Price and quantity are two statements: that nothing is left is heard whatever stands in the price.
+//!
+//! Invariant: what is kept has a price of 1–30 000 cents (20 000 in New Caledonia) and a quantity of at most 1 000 000.
 
 use passerelle_contract::{Cents, Ean, Quantity, Severity, StockLine, Terms};
 
@@ -52,6 +53,12 @@ pub struct Reason {
 pub enum Judgement {
     /// It may be offered on these terms.
     Keep(Terms),
+    /// Nothing is left; its price says nothing.
+    SoldOut,
+    /// So many are left, at a price that nobody knows: the row stays behind, and its quantity is heard.
+    Unpriced(&'static Reason, Quantity),
+    /// The price is above what pass Culture takes: the row stays behind, and the item is not for sale there.
+    TooDear(&'static Reason, Terms),
     /// It may not.
     Reject(&'static Reason),
 }
@@ -96,19 +103,17 @@ pub fn judge(line: &StockLine, venue: &VenueTerms) -> Judgement {
     if let Some(reason) = prefix_reason(line.ean) {
         return Judgement::Reject(reason);
     }
-    // What is gone needs no price: lists of deletions have none.
-    let price = line.price.unwrap_or_default();
-    if price.0 == 0 && line.quantity != Quantity::Exactly(0) {
-        return Judgement::Reject(&ZERO_PRICE);
-    }
-    if price > venue.ceiling {
-        return Judgement::Reject(&PRICE_ABOVE_CAP);
-    }
     let quantity = match line.quantity {
         Quantity::Exactly(copies) => Quantity::Exactly(copies.min(MOST_COPIES)),
         Quantity::Unlimited => Quantity::Unlimited,
     };
-    Judgement::Keep(Terms { price, quantity })
+    match line.price.filter(|price| price.0 > 0) {
+        Some(price) if price <= venue.ceiling => Judgement::Keep(Terms { price, quantity }),
+        // What is gone needs no price: lists of deletions have none.
+        _ if quantity == Quantity::Exactly(0) => Judgement::SoldOut,
+        Some(price) => Judgement::TooDear(&PRICE_ABOVE_CAP, Terms { price, quantity }),
+        None => Judgement::Unpriced(&ZERO_PRICE, quantity),
+    }
 }
 
 /// GS1 prefixes that name no product for sale. Everything else is left to pass Culture's availability check: discs come under
@@ -146,7 +151,10 @@ mod tests {
         match judge(&line, &venue) {
             Judgement::Keep(Terms { price, quantity: Quantity::Exactly(copies) }) => Ok((price.0, copies)),
             Judgement::Keep(_) => panic!("never unlimited here"),
-            Judgement::Reject(reason) => Err(reason.code),
+            Judgement::SoldOut => Ok((0, 0)),
+            Judgement::Unpriced(reason, _) | Judgement::TooDear(reason, _) | Judgement::Reject(reason) => {
+                Err(reason.code)
+            }
         }
     }
 
@@ -167,6 +175,7 @@ mod tests {
             ("990000000000", 500, 1, FRANCE, Err("Coupon")),
             ("978207028625", 0, 3, FRANCE, Err("ZeroPrice")),
             ("978207028625", 0, 0, FRANCE, Ok((0, 0))),
+            ("978207028625", 99_999, 0, FRANCE, Ok((0, 0))),
             ("978207028625", 30_000, 3, FRANCE, Ok((30_000, 3))),
             ("978207028625", 30_001, 3, FRANCE, Err("PriceAboveCap")),
             ("978207028625", 20_000, 3, noumea, Ok((20_000, 3))),

@@ -53,6 +53,7 @@ pub use records::{
     Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
     KnownConnection, LastRead, PassRecord, ProbeRecord, QuarantineRow,
 };
+pub use records::{Evidence, Export, GuardLimits, HeldValue, MOST_HELD_VALUES, MOST_LEAVING, PartialPasses, Released};
 pub use servers::ServerStore;
 pub use sessions::SessionStore;
 pub use turns::LedgerTurn;
@@ -202,6 +203,14 @@ pub trait Store:
     fn held<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Option<HeldPlan>, StoreError>>;
     /// Stores or clears it.
     fn set_held<'a>(&'a self, lease: &'a Lease, held: Option<&'a HeldPlan>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Prices and quantities that are held one by one.
+    fn held_values<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Vec<HeldValue>, StoreError>>;
+    /// Replaces them; at most [`MOST_HELD_VALUES`] are kept.
+    fn save_held_values<'a>(
+        &'a self,
+        lease: &'a Lease,
+        values: &'a [HeldValue],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Remembers a pass; keeps the newest 100 of a connection.
     fn record_pass<'a>(&'a self, pass: &'a PassRecord) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Newest first.

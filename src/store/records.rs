@@ -31,8 +31,137 @@ pub struct ConnectionRecord {
     pub base_dir: String,
     /// May this connection's vendor live on a private address?
     pub allow_private_addresses: bool,
+    /// What the guard holds.
+    #[serde(default)]
+    pub guard: GuardLimits,
     /// Paused by an operator: not scheduled, refused by `sync`.
     pub paused: bool,
+}
+
+/// `[connection.guard]`: beyond what a plan, or a single value, waits for more evidence or for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuardLimits {
+    /// A source that is asked anew each time agrees with itself after so many seconds at the earliest (60 to 604 800).
+    pub agree_after_seconds: u32,
+    /// A price that moves by more than this factor, up or down, is held (2 to 1 000).
+    pub max_price_factor: u32,
+    /// More copies of one title are held (1 to 1 000 000).
+    pub max_quantity: u32,
+    /// A first pass with more unreadable rows, in per cent, is held (1 to 100; counted from 20 rows on).
+    pub first_unreadable_percent: u32,
+    /// A first pass whose prices are mostly above this, in cents, is held.
+    pub first_dear_cents: u32,
+    /// A first pass whose prices are mostly below this, in cents, is held.
+    pub first_cheap_cents: u32,
+    /// A first pass with one same quantity above this for nearly all rows is held.
+    pub first_same_quantity: u32,
+}
+
+impl Default for GuardLimits {
+    fn default() -> Self {
+        Self {
+            agree_after_seconds: 6 * 3_600,
+            max_price_factor: 4,
+            max_quantity: 2_000,
+            first_unreadable_percent: 5,
+            first_dear_cents: 10_000,
+            first_cheap_cents: 100,
+            first_same_quantity: 100,
+        }
+    }
+}
+
+/// What tells one look at a source from another: the export, or the moment of asking.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Export {
+    /// What tells this export from another one; `None` where the vendor is asked anew each time.
+    pub fingerprint: Option<String>,
+    /// When it was written, where that is known.
+    pub written_at: Option<Millis>,
+    /// When we looked.
+    pub looked_at: Millis,
+}
+
+impl Export {
+    /// Is this another piece of evidence than an earlier one: another export, written later; or, where there is no export to tell
+    /// apart, a question asked so many seconds later?
+    #[must_use]
+    pub fn is_later_than(&self, earlier: &Self, agree_after_seconds: u32) -> bool {
+        let waited = self.looked_at.saturating_sub(earlier.looked_at) >= Millis::from(agree_after_seconds) * 1_000;
+        match (&self.fingerprint, &earlier.fingerprint) {
+            (Some(new), Some(old)) if new == old => false,
+            (Some(_), Some(_)) => match (self.written_at, earlier.written_at) {
+                (Some(new), Some(old)) => new > old,
+                _ => waited,
+            },
+            _ => waited,
+        }
+    }
+}
+
+/// What a held plan rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// The look that made it.
+    pub export: Export,
+    /// Fingerprints of the items that it would take down, sorted; none when they are more than [`MOST_LEAVING`].
+    pub leaving: Vec<u32>,
+    /// How many items it would take down.
+    pub count: u64,
+}
+
+/// Items of a held plan that are remembered; a plan that would take down more is let through by a person alone.
+pub const MOST_LEAVING: usize = 200_000;
+
+/// A price or a quantity that is held by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldValue {
+    /// The EAN.
+    pub ean: Ean,
+    /// `PriceJump` or `QuantityImplausible`.
+    pub code: String,
+    /// The price that is held, in cents.
+    pub price: u32,
+    /// The copies that are held; `None` when unlimited.
+    pub quantity: Option<u32>,
+    /// When it was first held.
+    pub since: Millis,
+    /// The last look that said it.
+    pub export: Export,
+    /// Looks at different exports that said it, the first included.
+    pub said: u32,
+    /// A person accepted it.
+    pub accepted: bool,
+}
+
+/// Held values remembered for one connection; beyond, a value is held all the same, and let through by a person or a correction.
+pub const MOST_HELD_VALUES: usize = 2_000;
+
+/// Passes in a row that showed only a part, so that nothing was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialPasses {
+    /// How many.
+    pub count: u32,
+    /// Since when.
+    pub since: Millis,
+    /// Why, as the last one said.
+    pub cause: String,
+}
+
+/// A held plan that was let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// When.
+    pub at: Millis,
+    /// By another export that agreed; else by a person.
+    pub by_agreement: bool,
+    /// Codes of the reasons it was held for.
+    pub reasons: Vec<String>,
+    /// Items that it took down.
+    pub leaving: u64,
 }
 
 /// What applying a connection did.
@@ -112,6 +241,12 @@ pub struct ConnectionState {
     /// What the pass that set `cursor` read: an unchanged source says the same again.
     #[serde(default)]
     pub last_read: Option<LastRead>,
+    /// Passes in a row, up to the last, that withdrew nothing because they showed only a part.
+    #[serde(default)]
+    pub partial_passes: Option<PartialPasses>,
+    /// The last held plan that was let through.
+    #[serde(default)]
+    pub released: Option<Released>,
 }
 
 /// What a pass read.
@@ -123,6 +258,12 @@ pub struct LastRead {
     pub kept: u64,
     /// Rows that stayed behind.
     pub quarantined: u64,
+    /// Rows that are no product.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Notes on rows that were kept.
+    #[serde(default)]
+    pub notes: u64,
     /// EANs that it stated.
     pub items: u64,
 }
@@ -145,6 +286,9 @@ pub struct HeldPlan {
     /// The body it came from, when the vendor's software posted it: reading the same body again is no second snapshot.
     #[serde(default)]
     pub inbound: Option<i64>,
+    /// What it rests on; `None` in plans that an older release held: then only a person lets it through.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
 }
 
 /// A row that stayed behind, as stored.
@@ -168,6 +312,12 @@ pub struct QuarantineRow {
     pub message: String,
     /// French sentence.
     pub message_fr: String,
+    /// Was the row kept, though not as written?
+    pub is_note: bool,
+    /// Its cells as written, where they are shown.
+    pub cells: Option<String>,
+    /// References that it names besides its own, or how a rounded one begins (followed by `*`), with blanks between.
+    pub protects: Option<String>,
 }
 
 /// One run of a source, as remembered.
@@ -259,7 +409,11 @@ impl Change {
         ];
         let forgets_venue = venue.iter().any(|(_, differs)| *differs);
         let starts_over = forgets_venue || !settings.is_empty() || source.iter().any(|(_, differs)| *differs);
-        let schedule = [("every", old.every_seconds != new.every_seconds), ("chain", old.chain != new.chain)];
+        let schedule = [
+            ("every", old.every_seconds != new.every_seconds),
+            ("chain", old.chain != new.chain),
+            ("guard", old.guard != new.guard),
+        ];
         let mut fields: Vec<String> = (source.iter().chain(&venue).chain(&schedule))
             .filter(|(_, differs)| *differs)
             .map(|(name, _)| (*name).to_owned())

@@ -62,6 +62,7 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
                 "How long runs take, by adapter"
             );
             metrics::describe_counter!("passerelle_rows_total", "Rows read, by adapter and fate");
+            metrics::describe_counter!("passerelle_plans_released_total", "Held plans that were let through, by whom");
             metrics::describe_counter!("passerelle_eans_pushed_total", "EANs accepted by pass Culture");
             metrics::describe_counter!("passerelle_inbound_total", "Bodies that vendors posted, by result");
             metrics::describe_gauge!("passerelle_connections", "Connections, by state");
@@ -104,6 +105,7 @@ pub fn pass_ended(adapter: &'static str, summary: &Summary) {
     metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "kept").increment(summary.kept);
     metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "quarantined")
         .increment(summary.quarantined);
+    metrics::counter!("passerelle_rows_total", "adapter" => adapter, "fate" => "skipped").increment(summary.skipped);
     metrics::counter!("passerelle_eans_pushed_total").increment(summary.pushed);
     tracing::info!(
         connection = summary.connection,
@@ -117,6 +119,12 @@ pub fn pass_ended(adapter: &'static str, summary: &Summary) {
         "pass ended for {}",
         summary.connection
     );
+}
+
+/// A held plan was let through, by another export that agreed or by a person.
+pub fn plan_released(by_agreement: bool) {
+    let by = if by_agreement { "agreement" } else { "person" };
+    metrics::counter!("passerelle_plans_released_total", "by" => by).increment(1);
 }
 
 /// A run failed. `failures` counts those in a row: the first is a warning, the rest are repetitions.

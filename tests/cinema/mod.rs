@@ -486,6 +486,10 @@ impl Drop for Server {
 
 impl Server {
     pub fn start(cinema: &Cinema) -> Self {
+        // A server repairs what pass Culture has written down of its address: it must not know one that is no longer its own.
+        let written = std::fs::read_to_string(cinema.path("passerelle.toml")).unwrap();
+        let kept: Vec<&str> = written.lines().filter(|line| !line.starts_with("public_url")).collect();
+        std::fs::write(cinema.path("passerelle.toml"), kept.join("\n")).unwrap();
         let log = std::fs::File::create(cinema.path("serve.log")).unwrap();
         let mut child = cinema.command(&["--log", "debug", "serve"]).stderr(log).spawn().unwrap();
         let mut line = String::new();

@@ -46,7 +46,8 @@ pub(crate) fn vendor_fault(dice: &mut Dice) -> Fault {
         4 => Fault::CutMidBody,
         5 => Fault::Html,
         6 => Fault::Delay(Duration::from_millis(500) + dice.millis(4_000)),
-        7 => Fault::Body("{}".to_owned()),
+        // Valid JSON that no vendor ever says.
+        7 => Fault::Body("\"maintenance\"".to_owned()),
         _ => Fault::Delay(dice.millis(500)),
     };
     match dice.below(2) {

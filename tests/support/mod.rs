@@ -95,6 +95,7 @@ pub(crate) fn connection(id: &str) -> ConnectionRecord {
         base_dir: "/srv/shop".to_owned(),
         allow_private_addresses: false,
         paused: false,
+        guard: Default::default(),
     }
 }
 

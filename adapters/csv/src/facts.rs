@@ -16,6 +16,7 @@ use passerelle_kit::reference::{self, ReferenceProblem};
 use crate::cells::Cells;
 use crate::mapping::{self, At, CommaCut, Mapping, Width};
 use crate::plan::{FilterRule, Plan};
+use crate::reasons::{Aside, Refusal, filtered, unreadable};
 use crate::settings::{BlankQuantity, Negative, ReferenceSuffix};
 use crate::survey::looks_cut;
 use crate::text::shortened;
@@ -27,14 +28,6 @@ const NEW: [&str; 7] = ["", "neuf", "neuve", "n", "new", "nouveau", "neufs"];
 
 /// Longest account of a row's cells, in characters.
 const MAX_CELLS: usize = 500;
-
-/// Why a row is none.
-struct Refusal {
-    problem: DataProblem,
-    message: String,
-    message_fr: String,
-    legible: Box<Legible>,
-}
 
 /// What a row turned out to be.
 #[derive(Debug)]
@@ -504,73 +497,6 @@ fn check_condition(value: &str) -> Result<(), Refusal> {
     ))
 }
 
-impl Refusal {
-    /// The row names this reference.
-    fn about(mut self, ean: Ean) -> Self {
-        self.legible.eans = vec![ean];
-        self
-    }
-
-    /// The row states so many copies.
-    fn with(mut self, copies: u32) -> Self {
-        self.legible.quantity = Some(Quantity::Exactly(copies));
-        self
-    }
-}
-
-/// Why a row stays behind that would read well elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Aside {
-    /// A second header, on this line, has given the columns other places.
-    SecondHeader(u64),
-    /// An end-of-file character stands before it.
-    BehindEnd,
-    /// The next line begins with what may be the rest of its last number.
-    GoesOn,
-    /// The line before ends with what may be the beginning of its first number.
-    BeganBefore,
-}
-
-impl Aside {
-    fn said(self) -> (&'static str, String, String) {
-        match self {
-            Self::SecondHeader(line) => (
-                "SecondHeader",
-                format!(
-                    "line {line} is a header with other columns than the first one: what stands behind it is not read"
-                ),
-                format!("La ligne {line} est un second en-tête, avec d'autres colonnes : la suite n'est pas lue."),
-            ),
-            Self::BehindEnd => (
-                "BehindEnd",
-                "it stands behind an end-of-file character (0x1A), perhaps left over from an older file".into(),
-                "La ligne se trouve après un caractère de fin de fichier : elle date peut-être d'un ancien fichier."
-                    .into(),
-            ),
-            Self::GoesOn => (
-                "BadLine",
-                "the next line begins with a number, which may be the rest of this row".into(),
-                "La ligne suivante commence par un nombre : c'est peut-être la suite de celle-ci.".into(),
-            ),
-            Self::BeganBefore => (
-                "BadLine",
-                "the line before is no row and ends with a number, which may be the beginning of this row".into(),
-                "La ligne précédente finit par un nombre : c'est peut-être le début de celle-ci.".into(),
-            ),
-        }
-    }
-}
-
-fn unreadable(code: &'static str, message: String, message_fr: String) -> Refusal {
-    let problem = DataProblem { code, severity: Severity::Unreadable };
-    Refusal { problem, message, message_fr, legible: Box::default() }
-}
-
-fn filtered(code: &'static str, message: String, message_fr: String) -> Refusal {
-    let problem = DataProblem { code, severity: Severity::NotForSale };
-    Refusal { problem, message, message_fr, legible: Box::default() }
-}
-
 /// A blank currency is the venue's own.
 fn is_euro(currency: &str) -> bool {
     let currency = currency.trim();
@@ -582,63 +508,4 @@ fn described(what: &str, problem: &NumberProblem, text: &str) -> String {
         NumberProblem::Missing => format!("{what}: {problem}"),
         _ => format!("{what}: {problem}: {:?}", shortened(text, MAX_SHOWN)),
     }
-}
-
-/// Is this line what a program or a server writes when it stops in the middle of its work?
-pub(crate) fn is_error_message(line: &str) -> bool {
-    const PHRASES: [&str; 39] = [
-        "error",
-        "erreur",
-        "exception",
-        "fatal",
-        "failed",
-        "failure",
-        "echec",
-        "échec",
-        "échoué",
-        "warning",
-        "timeout",
-        "timed out",
-        "time-out",
-        "expired",
-        "expiré",
-        "gone away",
-        "exhausted",
-        "ora-0",
-        "sqlstate",
-        "odbc",
-        "deadlock",
-        "stack trace",
-        "traceback",
-        "out of memory",
-        "mémoire insuffisante",
-        "denied",
-        "interromp",
-        "interrupt",
-        "aborted",
-        "abandonn",
-        "perdue",
-        "lost connection",
-        "connection",
-        "connexion",
-        "unable to",
-        "cannot ",
-        "violation",
-        "<br",
-        "</",
-    ];
-    let line = line.to_lowercase();
-    PHRASES.iter().any(|phrase| line.contains(phrase))
-}
-
-/// A row for a record that could not be held; references that stood in it are known all the same.
-pub(crate) fn too_long(line: u64, eans: &[Ean]) -> Row<StockLine> {
-    Row::Poison(Box::new(DataError {
-        at: Position::Line(line),
-        key: None,
-        problem: DataProblem { code: "BadLine", severity: Severity::Unreadable },
-        message: format!("longer than the {} bytes that a row may have", crate::reader::MAX_RECORD_BYTES),
-        message_fr: "La ligne est trop longue.".into(),
-        legible: Box::new(Legible { eans: eans.to_vec(), ..Legible::default() }),
-    }))
 }

@@ -304,6 +304,13 @@ pub(crate) fn names_condition(name: &str) -> bool {
     CONDITION.contains(&name) || CONDITION_SYNONYMS.contains(&name)
 }
 
+/// Could it be one? Enough for a question where nobody has written which column is what.
+pub(crate) fn may_name_condition(name: &str) -> bool {
+    const PARTS: [&str; 4] = ["occasion", "neuf", "usage", "condition"];
+    let is_packing = name.contains("conditionn");
+    names_condition(name) || name.starts_with("etat") || !is_packing && PARTS.iter().any(|part| name.contains(part))
+}
+
 /// Do these cells name columns instead of holding values: a reference's and a quantity's or a price's?
 pub(crate) fn is_header<'a>(cells: impl Iterator<Item = &'a str>) -> bool {
     let (mut ean, mut other) = (false, false);

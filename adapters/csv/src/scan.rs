@@ -11,10 +11,12 @@ use passerelle_kit::reference;
 
 use crate::cells::Record;
 use crate::dialect::{self, Dialect, SAMPLE_BYTES, Sample};
-use crate::facts::{self, Aside, Facts, Outcome};
+use crate::facts::{Facts, Outcome};
+use crate::kinds;
 use crate::origin::unpack::TooBig;
 use crate::plan::Plan;
 use crate::reader::{Records, Step, Syntax, Unclosed};
+use crate::reasons::{self, Aside};
 use crate::settings::{EncodingName, NamedMode};
 use crate::strays;
 use crate::text::decode;
@@ -58,7 +60,7 @@ pub(crate) fn scan(
     let mut records = Records::new(source, Syntax::LINES);
     let (bytes, whole) = records.peek(SAMPLE_BYTES).map_err(fail)?;
     let sample = Sample { bytes, whole, encoding, operation: &about.operation };
-    dialect::refuse_other_files(&sample, &about.name)?;
+    kinds::refuse_other_files(&sample, &about.name)?;
     let needs_price = about.mode != NamedMode::Delete;
     let Some(dialect) = dialect::detect(&sample, plan, needs_price)? else {
         let end = end(about, None, Findings::default());
@@ -217,7 +219,10 @@ fn read_rows<R: Read>(
     loop {
         match next_row(records, dialect)? {
             Step::End => break,
-            Step::TooLong => pending.add(Some(facts::too_long(records.line(), records.long_eans()))),
+            Step::TooLong => {
+                (walk.may_go_on, walk.may_have_begun) = (false, false);
+                pending.add(Some(reasons::too_long(records.line(), records.long_eans())));
+            }
             Step::Record => {
                 if plan.layout.comment.as_ref().is_some_and(|mark| records.raw().starts_with(mark.as_bytes())) {
                     continue;
@@ -294,7 +299,7 @@ fn one_record<R: Read>(
         if is_torn && !records.is_terminated() {
             walk.cut_line = Some(records.line());
         }
-        if is_torn && facts::is_error_message(&decode(records.raw(), encoding)) {
+        if is_torn && reasons::is_error_message(&decode(records.raw(), encoding)) {
             walk.error_line = Some(records.line());
         } else if names_book {
             walk.error_line = None;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use futures_util::stream;
 use passerelle_contract::{
-    AdapterError, Class, Completeness, Context, Cursor, Ean, End, Expectations, Page, PageStream, Pull, Row,
+    AdapterError, Class, Completeness, Context, Cursor, DataError, Ean, End, Expectations, Page, PageStream, Pull, Row,
     SettingsError, Source, StockLine,
 };
 use tokio::sync::mpsc;
@@ -157,6 +157,8 @@ fn read_files(
             end.fingerprint = fingerprint;
             if about.mode != NamedMode::Full || reading.is_some() {
                 end.completeness = Completeness::Delta;
+            }
+            if reading.is_some() {
                 end.warnings.push(format!("{} came again with the same content and was not read again", about.name));
             }
         }
@@ -170,7 +172,8 @@ fn read_files(
             if let Some(end) = page.end.take() {
                 seen.end_of_file(&end);
             }
-            seen.take(&mut page);
+            seen.remember(&page);
+            seen.take_out(&mut page);
             heard = send(page);
             heard
         };
@@ -192,7 +195,7 @@ fn read_files(
     let mut unread = Unread::default();
     let mut pass_on = |mut page: Page<StockLine>| {
         unread.see(&page);
-        seen.take(&mut page);
+        seen.take_out(&mut page);
         if let Some(end) = &mut page.end {
             end.fingerprint.clone_from(&fingerprint);
             if end.completeness == Completeness::Snapshot && seen.is_doubtful {
@@ -266,22 +269,30 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes out what newer files have said, and remembers the rest.
-    fn take(&mut self, page: &mut Page<StockLine>) {
-        let (before, now) = (&self.before, &mut self.now);
+    /// Remembers what a file names.
+    fn remember(&mut self, page: &Page<StockLine>) {
+        for row in &page.rows {
+            match row {
+                Row::Good(line) => {
+                    self.now.insert(line.ean);
+                }
+                Row::Poison(error) => self.now.extend(named(error).iter().chain(&error.legible.eans)),
+            }
+        }
+    }
+
+    /// Takes out what newer files have said.
+    fn take_out(&self, page: &mut Page<StockLine>) {
+        if self.before.is_empty() {
+            return;
+        }
         let rows = page.rows.len();
         page.rows.retain(|row| match row {
-            Row::Good(line) => {
-                now.insert(line.ean);
-                !before.contains(&line.ean)
-            }
-            Row::Poison(error) => {
-                let ean = error.key.as_deref().and_then(|key| passerelle_kit::reference::normalise(key).ok());
-                now.extend(ean.iter().chain(&error.legible.eans));
-                !ean.is_some_and(|ean| before.contains(&ean))
-            }
+            Row::Good(line) => !self.before.contains(&line.ean),
+            Row::Poison(error) => named(error).is_none_or(|ean| !self.before.contains(&ean)),
         });
         page.skipped += (rows - page.rows.len()) as u64;
+        page.notes.retain(|note| note.ean.is_none_or(|ean| !self.before.contains(&ean)));
     }
 
     fn end_of_file(&mut self, end: &End) {
@@ -296,6 +307,11 @@ impl Seen {
     fn is_full(&self) -> bool {
         self.before.len() + self.now.len() > MOST_SEEN
     }
+}
+
+/// The reference of a row that stays behind, where one can be read.
+fn named(error: &DataError) -> Option<Ean> {
+    error.key.as_deref().and_then(|key| passerelle_kit::reference::normalise(key).ok())
 }
 
 /// Why nothing of a file could be read, with the first rows as examples.
@@ -333,7 +349,8 @@ impl Unread {
     }
 
     fn told(&self) -> Option<String> {
-        if self.is_read {
+        // One bad row of a delta is in the quarantine; three that are all of it are worth a word.
+        if self.is_read || self.rows + self.skipped < Self::SHOWN as u64 {
             return None;
         }
         if self.rows == 0 {

@@ -40,7 +40,9 @@ fn holds_a_row<R: Read>(records: &Records<R>, mapping: &Mapping, syntax: Syntax,
     let mut first_broken = None;
     for (index, field) in records.broken_fields() {
         first_broken.get_or_insert(index);
-        if !eans_in(field).is_empty() {
+        // A row's reference stands beside a delimiter; one that a text speaks of need not.
+        let lines = field.split(is_line_end).filter(|line| syntax.delimiter.is_some_and(|mark| line.contains(&mark)));
+        if lines.into_iter().any(|line| !eans_in(line).is_empty()) {
             return true;
         }
     }

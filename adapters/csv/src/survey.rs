@@ -7,7 +7,7 @@ use passerelle_kit::money::Neighbours;
 use passerelle_kit::reference;
 
 use crate::cells::Cells;
-use crate::mapping::{At, Mapping, Width, names_condition};
+use crate::mapping::{At, Mapping, Width, may_name_condition, names_condition};
 use crate::text::normalised_name;
 
 /// Columns that are looked at.
@@ -156,12 +156,12 @@ impl Survey {
     pub(crate) fn condition(&self, mapping: &Mapping) -> Option<usize> {
         let is_free = |at: &usize| !mapping.values().any(|value| value == At::Index(*at));
         let says_so = |at: &usize| {
-            let by_name = mapping.names.get(*at).is_some_and(|name| names_condition(name));
-            let by_value = self
-                .columns
-                .get(*at)
-                .is_some_and(|column| column.conditions > 0 && column.conditions + column.letters == column.filled);
-            by_name || by_value
+            let column = self.columns.get(*at).copied().unwrap_or_default();
+            let all_words = column.filled > 0 && column.conditions + column.letters == column.filled;
+            // `No` may be a number: only its values tell.
+            let names = if mapping.is_automatic { may_name_condition } else { names_condition };
+            let by_name = mapping.names.get(*at).is_some_and(|name| names(name) && (name != "no" || all_words));
+            by_name || all_words && column.conditions > 0
         };
         (0..mapping.names.len().max(self.columns.len())).filter(is_free).find(says_so)
     }

@@ -76,6 +76,12 @@ async fn a_row_of_several_lines_is_one_and_is_told() {
 }
 
 #[tokio::test]
+async fn a_text_may_speak_of_another_book() {
+    let text = format!("{HEADER};Résumé\n{};x;18,90;3;\"Suite de\n{}\nparu\"\n{}", ean(1), ean(5), books(2..3));
+    assert_eq!(read(&text).await.lines, [good(2, 1, 1890, 3), good(5, 2, 1000, 2), "end Snapshot".into()]);
+}
+
+#[tokio::test]
 async fn quotes_behind_a_backslash_are_found_out_and_told() {
     let rows =
         format!("\"{}\";\"L'affaire \\\"D\\\"; suite\";\"18,90\";\"3\"\n\"{}\";\"x\";\"7,90\";\"1\"\n", ean(1), ean(2));
@@ -184,6 +190,8 @@ async fn an_error_message_at_the_end_is_no_end() {
         "<br />\n<b>Fatal error</b>: Allowed memory size exhausted<br />\n",
         "Erreur 12 : connexion perdue",
         "ORA-01555: snapshot too old\n",
+        "Maximum execution time of 30 seconds exceeded\n",
+        "MySQL server has gone away",
     ] {
         let found = read(&format!("{HEADER}\n{}{message}", books(1..20))).await;
         assert_eq!(found.lines.last().unwrap(), "end Partial", "{message}");
@@ -384,6 +392,12 @@ async fn a_column_that_may_tell_used_copies_stops_automatic_columns() {
         condition["filters"] = json!({ "keep_if": [{ "column": "condition", "in": [values[0], values[1]] }] });
         assert_eq!(read_as(&text, condition).await.lines[0], good(2, 1, 400, 1), "{name}");
     }
+    let asked = format!("{HEADER};Livre usagé (O/N)\n{};x;4,00;1;O\n", ean(1));
+    assert!(refusal("stock.csv", asked.as_bytes(), json!({})).await.context.contains("Livre usagé (O/N)"));
+    let packed = format!("{HEADER};Conditionnement\n{};x;4,00;1;Carton\n", ean(1));
+    assert_eq!(read(&packed).await.lines.len(), 2);
+    let numbered = format!("No;{HEADER}\n1;{};x;4,00;1\n2;{};y;12,00;2\n", ean(1), ean(2));
+    assert_eq!(read(&numbered).await.lines.len(), 3, "a number is no condition");
     let other = format!("{HEADER};Visible\n{};x;4,00;1;O\n{};y;12,00;2;N\n", ean(1), ean(2));
     assert_eq!(read(&other).await.lines.len(), 3, "O and N may be yes and no");
 }

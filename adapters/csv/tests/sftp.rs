@@ -56,8 +56,10 @@ impl russh::server::Handler for Shell {
     }
 }
 
-/// One file, `/drop/stock.csv`.
+/// One file, at two paths.
 struct Drop;
+
+const PATHS: [&str; 2] = ["/drop/stock.csv", "/dépôt du jour/stock n°1.csv"];
 
 fn attributes(id: u32) -> Attrs {
     let attrs = FileAttributes {
@@ -77,7 +79,7 @@ impl russh_sftp::server::Handler for Drop {
     }
 
     async fn stat(&mut self, id: u32, path: String) -> Result<Attrs, StatusCode> {
-        if path == "/drop/stock.csv" { Ok(attributes(id)) } else { Err(StatusCode::NoSuchFile) }
+        if PATHS.contains(&path.as_str()) { Ok(attributes(id)) } else { Err(StatusCode::NoSuchFile) }
     }
 
     async fn fstat(&mut self, id: u32, _handle: String) -> Result<Attrs, StatusCode> {
@@ -147,6 +149,12 @@ async fn a_drop_is_read_from_the_server_whose_key_is_pinned_and_from_no_other() 
     let pulled = pull(&settings(url.clone(), secret.path(), &fingerprint), at_home()).await.unwrap();
     assert_eq!(pulled.lines, ["2 good 9782999999107 1890 3", "end Snapshot"]);
 
+    for written in ["/dépôt du jour/stock n°1.csv", "/d%C3%A9p%C3%B4t%20du%20jour/stock%20n%C2%B01.csv"] {
+        let url = format!("sftp://{address}{written}");
+        let pulled = pull(&settings(url, secret.path(), &fingerprint), at_home()).await.unwrap();
+        assert_eq!(pulled.lines[0], "2 good 9782999999107 1890 3", "{written}");
+    }
+
     let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let error = pull(&settings(url.clone(), secret.path(), other), at_home()).await.err().unwrap();
     assert_eq!((error.class, error.code), (Class::Auth, "HostKeyMismatch"), "{error}");
@@ -161,4 +169,16 @@ async fn a_drop_is_read_from_the_server_whose_key_is_pinned_and_from_no_other() 
     std::fs::write(secret.path(), "wrong").unwrap();
     let error = pull(&settings(url, secret.path(), &fingerprint), at_home()).await.err().unwrap();
     assert_eq!((error.class, error.code), (Class::Auth, "SignInRefused"), "{error}");
+}
+
+#[test]
+fn an_rsa_host_key_is_refused_as_one() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let url = "sftp://127.0.0.1/drop/stock.csv".to_owned();
+    for key in ["ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7", "127.0.0.1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7"] {
+        let refused = (passerelle_csv::DESCRIPTOR.connect)(&settings(url.clone(), secret.path(), key), at_home());
+        let problems = refused.err().expect("refused").problems;
+        let problem = problems.iter().find(|problem| problem.path == "access.host_key").expect("the key is named");
+        assert!(problem.message.contains("RSA") && problem.message.contains("ed25519"), "{}", problem.message);
+    }
 }

@@ -112,4 +112,7 @@ async fn an_unchanged_file_does_not_travel_again() {
     assert!(rows > 0 && end.completeness == Completeness::Snapshot, "{end:?}");
     let (rows, again) = last_page(end.cursor.clone()).await;
     assert_eq!((rows, again.completeness, again.cursor), (0, Completeness::Unchanged, end.cursor));
+    // A server that states no time: the content is as old as our knowledge of it.
+    assert!(end.fingerprint.is_some() && again.fingerprint == end.fingerprint);
+    assert!(end.observed_at.is_some() && again.observed_at.is_some());
 }

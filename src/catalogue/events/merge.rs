@@ -181,7 +181,7 @@ impl Tally {
             return Some(DateRow { absent, ..row.clone() });
         }
         self.withdraw += 1;
-        self.doubt(b'w', row.key.as_bytes(), 0);
+        self.leaves(b'w', row.key.as_bytes());
         Some(DateRow { desired: None, absent, refused: None, ..row.clone() })
     }
 }

@@ -73,8 +73,15 @@ impl Reader<'_> {
         );
         add(&mut report.summary, (gathered.read, gathered.kept), &merged.tally, quarantine);
         report.notices.extend(gathered.warnings.iter().cloned());
-        let judged =
-            Judged { subject: Subject::Shows, completeness: gathered.completeness, kept: gathered.kept, expectations };
+        let judged = Judged {
+            subject: Subject::Shows,
+            completeness: gathered.completeness,
+            kept: gathered.kept,
+            expectations,
+            export: super::export(&gathered.end, began),
+            limits: self.connection.guard,
+            absurd: Vec::new(),
+        };
         Ok(Compared { gathered, merged, judged })
     }
 }
@@ -101,10 +108,11 @@ impl Run<'_> {
             withdraw: tally.withdraw,
         });
         let held = store.held(&self.reader.connection.id).await?;
-        if let Verdict::Hold(reasons) = guard::judge(&judged, tally, held.as_ref())
+        let verdict = guard::judge(&judged, tally, held.as_ref());
+        if let Verdict::Hold(reasons) = &verdict
             && !options.release
         {
-            self.hold(lease, &reasons, &judged, tally, held.as_ref(), None, report).await?;
+            self.hold(lease, reasons, &judged, tally, held.as_ref(), None, report).await?;
             if state.quarantine_digest != digest {
                 state.quarantine_digest = digest;
                 store.save_state(lease, &state).await?;
@@ -119,7 +127,9 @@ impl Run<'_> {
         }
         if held.is_some() {
             store.set_held(lease, None).await?;
+            self.released(&mut state, tally, &verdict, report);
         }
+        self.note_completeness(&mut state, gathered.completeness, &gathered.warnings);
         self.commit_cursor(lease, &mut state, &gathered.end, gathered.completeness, digest).await
     }
 

@@ -1,23 +1,43 @@
 //! The steps of a pass over stock: rows by EAN, pulled or posted.
 
-use passerelle_contract::{Completeness, Cursor, End, Page, Pull, PushIntake};
+use passerelle_contract::{Completeness, Cursor, Ean, End, NoteKind, Page, Pull, PushIntake};
 
 use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
 use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::lane::Lane;
+use crate::catalogue::plan::{Rules, Tally};
+use crate::catalogue::preview::{Collect, Items};
 use crate::catalogue::progress::Step;
 use crate::catalogue::quarantine::Quarantine;
 use crate::catalogue::read::{PassRead, read};
-use crate::catalogue::{PassError, Summary, refusals, venue, walk};
+use crate::catalogue::{PassError, Summary, refusals, values, venue, walk};
 use crate::rules::products::VenueTerms;
-use crate::store::{ConnectionState, Inbound, LastRead, Lease, ledger};
+use crate::store::{ConnectionState, Export, HeldValue, Inbound, LastRead, Lease, Millis, ledger};
 
 /// Passes looked through for the last one that read something.
 const PASSES_LOOKED_AT: u32 = 100;
 
+/// A pass over stock, compared with the ledger and with what is held value by value.
+struct Compared {
+    tally: Tally,
+    items: Items,
+    rules: Rules,
+    values_before: Vec<HeldValue>,
+    values: Vec<HeldValue>,
+    export: Export,
+    /// Was nothing ever known of this shop?
+    is_first: bool,
+}
+
+fn add_stock(summary: &mut Summary, pass: &PassRead, tally: &Tally, quarantine: &Quarantine) {
+    add(summary, (pass.read, pass.kept - tally.held), tally, quarantine);
+    summary.skipped += pass.skipped;
+}
+
 impl Reader<'_> {
     pub(super) async fn plan_stock(&self, state: &ConnectionState, report: &mut Report) -> Result<(), PassError> {
+        let now = crate::clock::now();
         if let Some(source) = self.adapter.stock() {
             let from = state.cursor.clone().map(Cursor);
             let mut quarantine = Quarantine::new(&self.connection.id);
@@ -36,7 +56,7 @@ impl Reader<'_> {
                 self.repeat_last(state, &mut report.summary).await?;
                 report.summary.rejected = ledger::totals(self.store.as_ref(), &self.connection.id).await?.refused;
             } else {
-                self.judge_dry(&pass, source.expectations(), &quarantine, report).await?;
+                self.judge_dry(&pass, source.expectations(), quarantine, now, report).await?;
             }
         } else if let Some(intake) = self.adapter.push_intake() {
             let bodies = self.store.inbound(&self.connection.id, MOST_INBOUND_PER_RUN).await?;
@@ -54,7 +74,7 @@ impl Reader<'_> {
                     self.progress,
                 )
                 .await?;
-                self.judge_dry(&pass, intake.expectations(), &quarantine, report).await?;
+                self.judge_dry(&pass, intake.expectations(), quarantine, now, report).await?;
             }
         } else {
             return Err(PassError::NothingToRead);
@@ -66,21 +86,91 @@ impl Reader<'_> {
         &self,
         pass: &PassRead,
         expectations: passerelle_contract::Expectations,
-        quarantine: &Quarantine,
+        quarantine: Quarantine,
+        now: Millis,
         report: &mut Report,
     ) -> Result<(), PassError> {
-        let tally = walk::tally(self.store.as_ref(), &self.connection.id, &pass.rows, pass.completeness).await?;
-        add(&mut report.summary, (pass.read, pass.kept), &tally, quarantine);
+        let mut quarantine = quarantine;
+        let compared = self.compare_stock(pass, false, now, &mut quarantine, Collect::Items).await?;
+        let tally = &compared.tally;
+        add_stock(&mut report.summary, pass, tally, &quarantine);
+        // What a sync would send, also of what an earlier one could not.
+        (report.summary.create, report.summary.change, report.summary.withdraw) = compared.items.counts();
+        report.summary.unchanged = compared.items.unchanged();
         report.notices.extend(pass.warnings.iter().cloned());
         // A plan never counts as the second snapshot, so it is judged as if nothing was held.
-        let judged = Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
-        if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, None) {
-            let (english, french) = guard::explain(&reasons, &judged, &tally, &self.connection.id);
+        let judged = self.judged(pass, expectations, tally, &quarantine, &compared);
+        report.items = compared.items.clone();
+        if let Verdict::Hold(reasons) = guard::judge(&judged, tally, None) {
+            report.items.heaviest_first();
+            let (english, french) = guard::explain(&reasons, &judged, tally, &self.connection.id);
             report.summary.held += tally.actions().max(1);
             report.notices.push(english);
             report.notice_fr = Some(french);
         }
         Ok(())
+    }
+
+    /// Rows against the ledger, with what is held value by value; both go into the quarantine.
+    async fn compare_stock(
+        &self,
+        pass: &PassRead,
+        release: bool,
+        now: Millis,
+        quarantine: &mut Quarantine,
+        collect: Collect,
+    ) -> Result<Compared, PassError> {
+        let store = self.store.as_ref();
+        let values_before = store.held_values(&self.connection.id).await?;
+        let export = super::export(&pass.end, now);
+        let limits = self.connection.guard;
+        let rules = Rules {
+            completeness: Some(pass.completeness),
+            limits,
+            let_through: values::let_through(&values_before, &export, limits.agree_after_seconds),
+            protected: pass.protected.clone(),
+            release,
+        };
+        let counted = walk::count(store, &self.connection.id, &pass.rows, &rules, collect).await?;
+        for (ean, held) in &counted.held {
+            quarantine.held(held.at, *ean, held.why.code(), values::said(held, &limits));
+        }
+        for (ean, at) in &counted.joined {
+            quarantine.note(*at, Ean::from_u64(*ean).ok(), NoteKind::DuplicateReference);
+        }
+        let beyond = counted.tally.duplicates.saturating_sub(counted.joined.len() as u64);
+        quarantine.notes += beyond;
+        let beyond = counted.tally.held.saturating_sub(counted.held.len() as u64);
+        quarantine.total += beyond;
+        let values =
+            values::after(&values_before, &counted.held, &export, limits.agree_after_seconds, pass.completeness);
+        let entries = ledger::totals(store, &self.connection.id).await?.entries;
+        let items = counted.items;
+        Ok(Compared { tally: counted.tally, items, rules, values_before, values, export, is_first: entries == 0 })
+    }
+
+    fn judged(
+        &self,
+        pass: &PassRead,
+        expectations: passerelle_contract::Expectations,
+        tally: &Tally,
+        quarantine: &Quarantine,
+        compared: &Compared,
+    ) -> Judged {
+        let absurd = if compared.is_first && pass.completeness != Completeness::Delta {
+            pass.shape.absurd(&self.connection.guard, pass.read - pass.skipped, quarantine.unreadable)
+        } else {
+            Vec::new()
+        };
+        Judged {
+            subject: Subject::Stock,
+            completeness: pass.completeness,
+            kept: pass.kept - tally.held,
+            expectations,
+            export: compared.export.clone(),
+            limits: self.connection.guard,
+            absurd,
+        }
     }
 
     /// The last pass that read something still holds: its rows are this pass's rows, and none of them changes anything.
@@ -90,6 +180,8 @@ impl Reader<'_> {
             summary.read += last.read;
             summary.kept += last.kept;
             summary.quarantined += last.quarantined;
+            summary.skipped += last.skipped;
+            summary.notes += last.notes;
             summary.unchanged += last.items;
             return Ok(());
         }
@@ -103,6 +195,8 @@ impl Reader<'_> {
         summary.read += last.read;
         summary.kept += last.kept;
         summary.quarantined += last.quarantined;
+        summary.skipped += last.skipped;
+        summary.notes += last.notes;
         summary.unchanged += last.create + last.change + last.unchanged;
         Ok(())
     }
@@ -164,14 +258,19 @@ impl Run<'_> {
             }
             return Ok(true);
         }
+        let compared =
+            self.reader.compare_stock(&pass, options.release, (self.now)(), &mut quarantine, Collect::Digest).await?;
+        if options.plan.is_some_and(|plan| plan != compared.items.digest()) {
+            return Err(PassError::PlanMoved);
+        }
+        let tally = &compared.tally;
         // A delta restates few rows: it must not wipe what the last snapshot left behind.
-        let digest = if pass.completeness == Completeness::Delta && quarantine.total == 0 {
+        let digest = if pass.completeness == Completeness::Delta && quarantine.total + quarantine.notes == 0 {
             state.quarantine_digest
         } else {
             Some(quarantine.finish(store, lease, state.quarantine_digest).await?)
         };
-        let tally = walk::tally(store, &self.reader.connection.id, &pass.rows, pass.completeness).await?;
-        add(&mut report.summary, (pass.read, pass.kept), &tally, &quarantine);
+        add_stock(&mut report.summary, &pass, tally, &quarantine);
         self.reader.progress.step(Step::Planned {
             create: tally.create,
             change: tally.change,
@@ -179,13 +278,15 @@ impl Run<'_> {
         });
 
         let held = store.held(&self.reader.connection.id).await?;
-        let judged = Judged { subject: Subject::Stock, completeness: pass.completeness, kept: pass.kept, expectations };
+        let judged = self.reader.judged(&pass, expectations, tally, &quarantine, &compared);
         // The same posted body read again is the same evidence, not more of it.
         let before = held.as_ref().filter(|held| inbound.is_none() || held.inbound != inbound);
-        if let Verdict::Hold(reasons) = guard::judge(&judged, &tally, before)
+        let verdict = guard::judge(&judged, tally, before);
+        if let Verdict::Hold(reasons) = &verdict
             && !options.release
+            && options.plan.is_none()
         {
-            self.hold(lease, &reasons, &judged, &tally, held.as_ref(), inbound, report).await?;
+            self.hold(lease, reasons, &judged, tally, held.as_ref(), inbound, report).await?;
             if state.quarantine_digest != digest {
                 state.quarantine_digest = digest;
                 store.save_state(lease, &state).await?;
@@ -194,15 +295,22 @@ impl Run<'_> {
         }
         if tally.actions() > 0 {
             let history = PassHistory::new((self.now)(), tally.actions(), pass.end.fingerprint.as_deref(), inbound);
-            walk::apply(store, lease, &pass.rows, pass.completeness, &history).await?;
+            walk::apply(store, lease, &pass.rows, &compared.rules, &history).await?;
         }
         if held.is_some() {
             store.set_held(lease, None).await?;
+            self.released(&mut state, tally, &verdict, report);
         }
+        if compared.values != compared.values_before {
+            store.save_held_values(lease, &compared.values).await?;
+        }
+        self.note_completeness(&mut state, pass.completeness, &pass.warnings);
         state.last_read = Some(LastRead {
             read: pass.read,
-            kept: pass.kept,
+            kept: pass.kept - tally.held,
             quarantined: quarantine.total,
+            skipped: pass.skipped,
+            notes: quarantine.notes,
             items: tally.create + tally.change + tally.unchanged,
         });
         self.commit_cursor(lease, &mut state, &pass.end, pass.completeness, digest).await?;

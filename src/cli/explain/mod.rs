@@ -38,7 +38,7 @@ impl Explain {
         if explain_code(context, &self.thing) {
             return Ok(0);
         }
-        let (_, gateway) = context.open("explain").await?;
+        let (_, gateway) = context.open_reading("explain", false).await?;
         if super::bookings::show_booking(context, &gateway, &self.thing).await? {
             return Ok(0);
         }
@@ -75,6 +75,11 @@ fn explain_code(context: &CliContext, thing: &str) -> bool {
     true
 }
 
+/// Does the code say that a row is damaged as a whole, rather than one value of it?
+fn could_not_be_read(code: &str) -> bool {
+    matches!(code, "BadLine" | "SecondHeader" | "BehindEnd")
+}
+
 /// What a code means, in English and in French: a rule's, pass Culture's, or that of a number or a reference that cannot be read.
 fn meaning(code: &str) -> Option<(String, String)> {
     let rule = products::REASONS.iter().chain(screenings::REASONS).find(|reason| reason.code == code);
@@ -93,7 +98,7 @@ fn meaning(code: &str) -> Option<(String, String)> {
 
 async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Result<bool, CliError> {
     let mut known = false;
-    for connection in gateway.store.connections().await? {
+    for connection in gateway.connections().await? {
         let Some(entry) = find(gateway.store.as_ref(), &connection.id, ean).await? else { continue };
         known = true;
         let state = gateway.store.state(&connection.id).await?;
@@ -118,7 +123,7 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         ));
         out.text(format!(
             "  the shop says     {}",
-            entry.desired.map_or_else(|| "no longer in stock".to_owned(), tell)
+            entry.desired.map_or_else(|| "0: sold out, or no longer listed".to_owned(), tell)
         ));
         let (name, terms) = acknowledged(&entry);
         out.text(format!("  pass Culture has  {} ({name})", terms.map_or_else(|| "nothing".to_owned(), tell)));
@@ -192,14 +197,24 @@ async fn explain_quarantine(
     let rows = gateway.store.quarantine_by_key(thing, ean, MOST_ROWS).await?;
     for row in &rows {
         context.output.json(&object(row));
-        context.output.text(format!(
-            "{} at {}, {}: stayed behind ({})",
-            row.key.as_deref().unwrap_or(thing),
-            row.connection,
-            place(row),
-            row.code
-        ));
+        let key = row.key.as_deref().unwrap_or(thing);
+        let what = if row.is_note {
+            format!("{key} at {}, {}: kept, but not as written ({})", row.connection, place(row), row.code)
+        } else if row.ean.is_none() || row.ean != ean || could_not_be_read(&row.code) {
+            format!(
+                "{thing} at {}: its row could not be read ({}, {}): it keeps what it has",
+                row.connection,
+                place(row),
+                row.code
+            )
+        } else {
+            format!("{key} at {}, {}: stayed behind ({})", row.connection, place(row), row.code)
+        };
+        context.output.text(what);
         context.output.text(format!("  {}", row.message));
+        if let Some(cells) = &row.cells {
+            context.output.text(format!("  as written: {cells}"));
+        }
         context.output.text(format!("  {}", row.message_fr));
     }
     Ok(!rows.is_empty())

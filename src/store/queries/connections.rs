@@ -108,7 +108,7 @@ async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Resu
     let done = sqlx::query(
         "INSERT INTO connection \
          (id, adapter, account, venue, siret, every_seconds, settings, base_dir, allow_private_addresses, paused, chain, \
-         revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) ON CONFLICT (id) DO NOTHING",
+         guard, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&new.id)
     .bind(&new.adapter)
@@ -121,6 +121,7 @@ async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Resu
     .bind(new.allow_private_addresses)
     .bind(new.paused)
     .bind(&new.chain)
+    .bind(guard(new))
     .execute(&mut *c)
     .await?;
     if done.rows_affected() == 0 {
@@ -138,7 +139,7 @@ async fn insert(c: &mut Connection, new: &ConnectionRecord, now: Millis) -> Resu
 async fn update(c: &mut Connection, new: &ConnectionRecord, starts_over: bool) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE connection SET adapter = $2, account = $3, venue = $4, siret = $5, every_seconds = $6, settings = $7, \
-         base_dir = $8, allow_private_addresses = $9, revision = revision + $10, chain = $11 WHERE id = $1",
+         base_dir = $8, allow_private_addresses = $9, revision = revision + $10, chain = $11, guard = $12 WHERE id = $1",
     )
     .bind(&new.id)
     .bind(&new.adapter)
@@ -151,6 +152,7 @@ async fn update(c: &mut Connection, new: &ConnectionRecord, starts_over: bool) -
     .bind(new.allow_private_addresses)
     .bind(i64::from(starts_over))
     .bind(&new.chain)
+    .bind(guard(new))
     .execute(c)
     .await?;
     Ok(())
@@ -186,6 +188,10 @@ pub(super) async fn remove(c: &mut Connection, lease: &Lease) -> Result<bool, St
     Ok(true)
 }
 
+fn guard(connection: &ConnectionRecord) -> Option<String> {
+    serde_json::to_string(&connection.guard).ok()
+}
+
 fn record(row: &Row) -> Result<ConnectionRecord, StoreError> {
     let id: String = row.try_get("id")?;
     let settings = serde_json::from_str(row.try_get("settings")?)
@@ -201,6 +207,10 @@ fn record(row: &Row) -> Result<ConnectionRecord, StoreError> {
         base_dir: row.try_get("base_dir")?,
         allow_private_addresses: row.try_get("allow_private_addresses")?,
         paused: row.try_get("paused")?,
+        guard: row
+            .try_get::<Option<String>, _>("guard")?
+            .and_then(|limits| serde_json::from_str(&limits).ok())
+            .unwrap_or_default(),
         id,
     })
 }

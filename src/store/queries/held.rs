@@ -2,7 +2,8 @@
 
 use sqlx::Row as _;
 
-use super::{Connection, HeldPlan, PassRecord, Row, StoreError, connections, narrow, text};
+use super::{Connection, HeldPlan, HeldValue, PassRecord, Row, StoreError, connections, narrow, text};
+use crate::store::MOST_HELD_VALUES;
 
 /// Passes remembered of one connection.
 const PASSES_KEPT: i64 = 100;
@@ -20,6 +21,9 @@ pub(super) async fn read(c: &mut Connection, connection: &str) -> Result<Option<
         message_fr: row.try_get("message_fr")?,
         agreeing: narrow(row.try_get("agreeing")?, "agreeing")?,
         inbound: row.try_get("inbound")?,
+        evidence: row
+            .try_get::<Option<String>, _>("evidence")?
+            .and_then(|evidence| serde_json::from_str(&evidence).ok()),
     }))
 }
 
@@ -29,10 +33,11 @@ pub(super) async fn set(c: &mut Connection, connection: &str, held: Option<&Held
         return Ok(());
     };
     sqlx::query(
-        "INSERT INTO held_plan (connection, since, digest, reasons, message, message_fr, agreeing, inbound) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (connection) DO UPDATE SET since = excluded.since, \
+        "INSERT INTO held_plan (connection, since, digest, reasons, message, message_fr, agreeing, inbound, evidence) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (connection) DO UPDATE SET since = excluded.since, \
          digest = excluded.digest, reasons = excluded.reasons, message = excluded.message, \
-         message_fr = excluded.message_fr, agreeing = excluded.agreeing, inbound = excluded.inbound",
+         message_fr = excluded.message_fr, agreeing = excluded.agreeing, inbound = excluded.inbound, \
+         evidence = excluded.evidence",
     )
     .bind(connection)
     .bind(held.since)
@@ -42,6 +47,7 @@ pub(super) async fn set(c: &mut Connection, connection: &str, held: Option<&Held
     .bind(text(&held.message_fr))
     .bind(i64::from(held.agreeing))
     .bind(held.inbound)
+    .bind(held.evidence.as_ref().and_then(|evidence| serde_json::to_string(evidence).ok()))
     .execute(c)
     .await?;
     Ok(())
@@ -90,4 +96,36 @@ fn pass(row: &Row) -> Result<PassRecord, StoreError> {
         summary,
         connection,
     })
+}
+
+pub(super) async fn values(c: &mut Connection, connection: &str) -> Result<Vec<HeldValue>, StoreError> {
+    let document: Option<String> = sqlx::query_scalar("SELECT document FROM held_value WHERE connection = $1")
+        .bind(connection)
+        .fetch_optional(c)
+        .await?;
+    document.map_or_else(
+        || Ok(Vec::new()),
+        |document| {
+            serde_json::from_str(&document)
+                .map_err(|error| StoreError::Corrupt(format!("held values of `{connection}`: {error}")))
+        },
+    )
+}
+
+pub(super) async fn save_values(c: &mut Connection, connection: &str, values: &[HeldValue]) -> Result<(), StoreError> {
+    if values.is_empty() {
+        sqlx::query("DELETE FROM held_value WHERE connection = $1").bind(connection).execute(c).await?;
+        return Ok(());
+    }
+    let values = values.get(..MOST_HELD_VALUES).unwrap_or(values);
+    let document = serde_json::to_string(values).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    sqlx::query(
+        "INSERT INTO held_value (connection, document) VALUES ($1, $2) \
+         ON CONFLICT (connection) DO UPDATE SET document = excluded.document",
+    )
+    .bind(connection)
+    .bind(document)
+    .execute(c)
+    .await?;
+    Ok(())
 }

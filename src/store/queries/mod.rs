@@ -28,7 +28,7 @@ use super::{Db, Engine, Row};
 use crate::store::budget::Rate;
 use crate::store::ledger::{StoredPage, Totals};
 use crate::store::{
-    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, Inbound,
+    Ahead, Applied, AvailabilityRow, ConnectionRecord, ConnectionState, DueConnection, HeldPlan, HeldValue, Inbound,
     KnownConnection, Lease, LeaseAnswer, LedgerTurn, Millis, Owner, PassRecord, ProbeRecord, QuarantineRow, Store,
     StoreError, Traffic, VenueQueue, WakeUps,
 };
@@ -271,6 +271,18 @@ impl Store for Engine {
 
     fn set_held<'a>(&'a self, lease: &'a Lease, held: Option<&'a HeldPlan>) -> BoxFuture<'a, Result<(), StoreError>> {
         write_under!(self, lease, c => held::set(c, &lease.connection, held))
+    }
+
+    fn held_values<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Vec<HeldValue>, StoreError>> {
+        read!(self, c => held::values(c, connection))
+    }
+
+    fn save_held_values<'a>(
+        &'a self,
+        lease: &'a Lease,
+        values: &'a [HeldValue],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        write_under!(self, lease, c => held::save_values(c, &lease.connection, values))
     }
 
     fn record_pass<'a>(&'a self, pass: &'a PassRecord) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -30,7 +30,8 @@ pub(super) async fn write(
         let places = part.iter().map(place).collect::<Result<Vec<_>, _>>()?;
         let mut insert = QueryBuilder::<Db>::new(
             "INSERT INTO quarantine \
-             (connection, ordinal, line, entry_page, entry, vendor_key, ean, code, message, message_fr) ",
+             (connection, ordinal, line, entry_page, entry, vendor_key, ean, code, message, message_fr, \
+             is_note, cells, protects) ",
         );
         insert.push_values(part.iter().zip(places), |mut values, (row, (ordinal, line))| {
             values
@@ -43,7 +44,10 @@ pub(super) async fn write(
                 .push_bind(row.ean.map(ean_to))
                 .push_bind(row.code.as_str())
                 .push_bind(text(&row.message))
-                .push_bind(text(&row.message_fr));
+                .push_bind(text(&row.message_fr))
+                .push_bind(row.is_note)
+                .push_bind(row.cells.as_deref().map(text))
+                .push_bind(row.protects.as_deref().map(text));
         });
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *c).await?;
     }
@@ -81,20 +85,23 @@ pub(super) async fn list(
     query.fetch_all(c).await?.iter().map(row).collect()
 }
 
-/// Served by `quarantine_by_key` and `quarantine_by_ean`.
+/// Rows that name an EAN besides their own, or that begin like it, are found by looking at those that name any: few do.
 pub(super) async fn by_key(
     c: &mut Connection,
     key: &str,
     ean: Option<Ean>,
     limit: u32,
 ) -> Result<Vec<QuarantineRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM quarantine WHERE vendor_key = $1 OR ean = $2 ORDER BY connection, ordinal LIMIT $3")
-            .bind(kept_key(key))
-            .bind(ean.map(ean_to))
-            .bind(i64::from(limit))
-            .fetch_all(c)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT * FROM quarantine WHERE vendor_key = $1 OR ean = $2 OR (protects IS NOT NULL AND protects LIKE $4) \
+             ORDER BY connection, ordinal LIMIT $3",
+    )
+    .bind(kept_key(key))
+    .bind(ean.map(ean_to))
+    .bind(i64::from(limit))
+    .bind(ean.map_or_else(|| "".to_owned(), |ean| format!("% {ean} %")))
+    .fetch_all(c)
+    .await?;
     rows.iter().map(row).collect()
 }
 
@@ -126,5 +133,8 @@ fn row(row: &Row) -> Result<QuarantineRow, StoreError> {
         code: row.try_get("code")?,
         message: row.try_get("message")?,
         message_fr: row.try_get("message_fr")?,
+        is_note: row.try_get("is_note")?,
+        cells: row.try_get("cells")?,
+        protects: row.try_get("protects")?,
     })
 }

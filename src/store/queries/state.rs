@@ -29,7 +29,14 @@ pub(super) fn of_row(row: &Row) -> Result<ConnectionState, StoreError> {
             .and_then(|day| u16::try_from(day).ok()),
         // Counts of an unchanged pass: without them it counts what the last recorded one did.
         last_read: row.try_get::<Option<String>, _>("last_read")?.and_then(|counts| serde_json::from_str(&counts).ok()),
+        partial_passes: from_json(row.try_get("partial_passes")?),
+        released: from_json(row.try_get("released")?),
     })
+}
+
+/// What only helps to tell is left out when it cannot be read.
+fn from_json<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
+    text.and_then(|text| serde_json::from_str(&text).ok())
 }
 
 /// Replaces what is known. When the connection was changed after the lease was taken, the pass was still run with the old
@@ -45,7 +52,8 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
         > 0;
     sqlx::query(
         "UPDATE connection_state SET last_success_at = $2, last_snapshot_at = $3, failures = $4, last_error = $5, \
-         quarantine_digest = $6, refusals_checked_on = $7, last_read = $8 WHERE connection = $1",
+         quarantine_digest = $6, refusals_checked_on = $7, last_read = $8, \
+         partial_passes = $9, released = $10 WHERE connection = $1",
     )
     .bind(&lease.connection)
     .bind(state.last_success_at)
@@ -55,6 +63,8 @@ pub(super) async fn save(c: &mut Connection, lease: &Lease, state: &ConnectionSt
     .bind(state.quarantine_digest.map(u64::cast_signed))
     .bind(state.refusals_checked_on.map(i64::from))
     .bind(state.last_read.as_ref().and_then(|counts| serde_json::to_string(counts).ok()))
+    .bind(state.partial_passes.as_ref().and_then(|passes| serde_json::to_string(passes).ok()))
+    .bind(state.released.as_ref().and_then(|released| serde_json::to_string(released).ok()))
     .execute(&mut *c)
     .await?;
     if is_current {

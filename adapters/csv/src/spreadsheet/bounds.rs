@@ -62,7 +62,7 @@ pub(super) fn kind_of_archive(file: &mut File, operation: &str) -> Result<Option
 pub(super) fn check(file: &mut File, operation: &str) -> Result<u64, AdapterError> {
     let packed = file.metadata().map_err(|error| read_error(error, operation))?.len();
     let refuse = |context: String| Err(AdapterError::new(Class::Data, "Unreadable", operation, context));
-    let most = packed.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(MOST_PART_BYTES * 2);
+    let most = packed.saturating_mul(MAX_RATIO).clamp(FREE_BYTES, MOST_PART_BYTES * 2);
     let mut archive = zip::ZipArchive::new(BufReader::new(&mut *file)).map_err(|error| broken(operation, error))?;
     if archive.len() > MOST_ENTRIES {
         return refuse(format!("the workbook holds more than {MOST_ENTRIES} parts"));

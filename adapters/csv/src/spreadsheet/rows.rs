@@ -227,9 +227,7 @@ mod tests {
         }
         assert_eq!(number_text(1.125, DecimalMark::Comma), "1,1250");
         assert_eq!(text_of(&Value::Percent(0.12), DecimalMark::Auto), "12 %");
-        for damaged in ["9,78207E+12"] {
-            assert_eq!(reference::normalise(damaged).unwrap_err().problem().code, "LossyReference");
-        }
+        assert_eq!(reference::normalise("9,78207E+12").unwrap_err().problem().code, "LossyReference");
         for no_number in ["12 %", "2026-09-18", NO_VALUE, "#N/A", "18.9 CHF"] {
             assert!(money::price(no_number, PriceUnit::Euro, DecimalMark::Auto).is_err(), "{no_number}");
             assert!(money::quantity(no_number, DecimalMark::Auto).is_err(), "{no_number}");
