@@ -392,6 +392,7 @@ fn explain_tells_what_happened_to_an_ean_in_order() {
     assert_eq!(what(&first), ["first_seen", "sent", "verified"], "{first:#?}");
     assert_eq!((&first[0]["price_cents"], &first[0]["quantity"]), (&1_000.into(), &2.into()));
     assert!(first[0]["evidence"].is_string(), "which export said it: {first:#?}");
+    assert_eq!(first[0]["line"], 2, "behind the header: {first:#?}");
     assert_eq!(first[1]["call_at"], first[2]["call_at"], "the look is about that call: {first:#?}");
     let refused = history(2);
     assert_eq!(what(&refused), ["first_seen", "refused"], "{refused:#?}");

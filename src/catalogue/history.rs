@@ -23,13 +23,23 @@ pub(super) struct PassHistory<'a> {
     now: Millis,
     actions: u64,
     evidence: Option<std::borrow::Cow<'a, str>>,
+    tells_lines: bool,
 }
 
 impl<'a> PassHistory<'a> {
-    /// Of a pass that changes so many EANs; `fingerprint` is the export's, `inbound` the posted body's number.
-    pub(super) fn new(now: Millis, actions: u64, fingerprint: Option<&'a str>, inbound: Option<i64>) -> Self {
+    /// Of a pass that changes so many EANs; `fingerprint` is the export's, `inbound` the posted body's number. With several files
+    /// read in one pass (their lines do not rise all through), a line is not told, since nobody could say of which.
+    pub(super) fn new(
+        now: Millis,
+        actions: u64,
+        fingerprint: Option<&'a str>,
+        inbound: Option<i64>,
+        lines_rise: bool,
+    ) -> Self {
         let posted = inbound.map(|body| format!("posted body {body}").into());
-        Self { now, actions, evidence: posted.or(fingerprint.map(Into::into)) }
+        let export =
+            fingerprint.map(|print| if lines_rise { print.into() } else { format!("{print} and others").into() });
+        Self { now, actions, evidence: posted.or(export), tells_lines: lines_rise }
     }
 
     /// The row of one EAN that was stated there; `None` when nothing changes, or when there are too many.
@@ -42,8 +52,8 @@ impl<'a> PassHistory<'a> {
             Action::Keep | Action::Hold(_) => return None,
         };
         let line = match at {
-            Some(Position::Line(line)) => Some(line),
-            Some(Position::Entry { .. }) | None => None,
+            Some(Position::Line(line)) if self.tells_lines => Some(line),
+            Some(_) | None => None,
         };
         Some(HistoryRow { terms, line, ..self.row(Some(ean), event) })
     }
@@ -136,7 +146,7 @@ mod tests {
     #[test]
     fn a_pass_tells_of_each_ean_or_of_all_of_them_and_never_both() {
         for (actions, each) in [(1, true), (MOST_EANS_OF_PASS, true), (MOST_EANS_OF_PASS + 1, false)] {
-            let history = PassHistory::new(7, actions, Some("12 00ff"), None);
+            let history = PassHistory::new(7, actions, Some("12 00ff"), None, true);
             let row = history.of_action(Ean::MIN, Action::Create(TERMS), Some(Position::Line(7)));
             assert_eq!((row.is_some(), history.of_all().is_none()), (each, each), "{actions}");
             assert_eq!(row.as_ref().and_then(|row| row.line), each.then_some(7));
@@ -144,8 +154,16 @@ mod tests {
             assert_eq!((told.at, told.evidence.as_deref()), (7, Some("12 00ff")));
             assert_eq!(history.of_action(Ean::MIN, Action::Keep, None), None);
         }
-        let posted = PassHistory::new(7, 1, Some("ff"), Some(3)).of_action(Ean::MIN, Action::Withdraw, None).unwrap();
+        let posted =
+            PassHistory::new(7, 1, Some("ff"), Some(3), true).of_action(Ean::MIN, Action::Withdraw, None).unwrap();
         assert_eq!((posted.event, posted.evidence.as_deref()), (HistoryEvent::Withdrawn, Some("posted body 3")));
+    }
+
+    #[test]
+    fn a_line_of_one_of_several_files_is_not_told() {
+        let history = PassHistory::new(7, 1, Some("ff"), None, false);
+        let row = history.of_action(Ean::MIN, Action::Change(TERMS), Some(Position::Line(7))).unwrap();
+        assert_eq!((row.line, row.evidence.as_deref()), (None, Some("ff and others")));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::io;
 
 use futures_util::StreamExt;
-use passerelle_contract::{Completeness, End, Expectations, Page, PageStream, Quantity, Row, Severity, StockLine};
+use passerelle_contract::{
+    Completeness, End, Expectations, Page, PageStream, Position, Quantity, Row, Severity, StockLine,
+};
 
 use super::PassError;
 use super::gather::{Gather, Gathered, Said};
@@ -34,6 +36,8 @@ pub(super) struct PassRead {
     pub(super) protected: Vec<(u64, u64)>,
     /// What its prices and quantities look like as a whole.
     pub(super) shape: Shape,
+    /// Do its lines rise from row to row? Not where it is made of several files: then a line alone is of no one of them.
+    pub(super) lines_rise: bool,
     /// How much it shows, after judging its share of unreadable rows.
     pub(super) completeness: Completeness,
     /// What its last page said.
@@ -58,6 +62,7 @@ pub(super) async fn read(
     let mut gather = Gather::default();
     let (mut read, mut kept, mut skipped) = (0_u64, 0_u64, 0_u64);
     let (mut protected, mut shape) = (Vec::new(), Shape::default());
+    let (mut lines_rise, mut last_line) = (true, 0_u64);
     let mut end = None;
     while let Some(page) = pages.next().await {
         let Page { rows, notes, skipped: no_products, end: last } = page?;
@@ -66,6 +71,10 @@ pub(super) async fn read(
         for row in rows {
             if let Row::Good(line) = &row {
                 shape.see(line);
+            }
+            if let Some(line) = line_of(&row) {
+                lines_rise &= line > last_line;
+                last_line = line;
             }
             kept += u64::from(sort_out(row, venue, &mut gather, quarantine, &mut protected));
         }
@@ -99,7 +108,19 @@ pub(super) async fn read(
         completeness
     };
     let rows = blocking(move || gather.finish(expectations.duplicates, expectations.keep_back)).await?;
-    Ok(PassRead { rows, read, kept, skipped, protected, shape, completeness, end, warnings })
+    Ok(PassRead { rows, read, kept, skipped, protected, shape, lines_rise, completeness, end, warnings })
+}
+
+/// The line of a file's row.
+fn line_of(row: &Row<StockLine>) -> Option<u64> {
+    let at = match row {
+        Row::Good(line) => line.at,
+        Row::Poison(error) => error.at,
+    };
+    match at {
+        Position::Line(line) => Some(line),
+        Position::Entry { .. } => None,
+    }
 }
 
 /// One row to where it belongs; true when it was kept.

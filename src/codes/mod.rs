@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(codes.len(), all().count(), "a code is there twice");
         for entry in all() {
             for sentence in [entry.message, entry.message_fr, entry.to_do] {
-                assert!(sentence.len() > 15 && !sentence.ends_with('.'), "{}: {sentence}", entry.code);
+                assert!(sentence.len() > 10 && !sentence.ends_with('.'), "{}: {sentence}", entry.code);
             }
             assert_ne!(entry.message, entry.message_fr, "{}", entry.code);
         }

@@ -311,7 +311,13 @@ impl Run<'_> {
             return Ok(false);
         }
         if tally.actions() > 0 {
-            let history = PassHistory::new((self.now)(), tally.actions(), pass.end.fingerprint.as_deref(), inbound);
+            let history = PassHistory::new(
+                (self.now)(),
+                tally.actions(),
+                pass.end.fingerprint.as_deref(),
+                inbound,
+                pass.lines_rise,
+            );
             walk::apply(store, lease, &pass.rows, &compared.rules, &history).await?;
         }
         if held.is_some() {
