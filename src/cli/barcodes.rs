@@ -57,7 +57,7 @@ enum Action {
 
 impl Barcodes {
     pub(crate) async fn run(self, context: &CliContext) -> Result<u8, CliError> {
-        let (_, gateway) = context.open_reading("barcodes", false).await?;
+        let (_, gateway) = context.open_reading("barcodes", true).await?;
         match self.command {
             Action::Import { connection, file, stock } => import(context, &gateway, &connection, &file, stock).await,
             Action::List { connection, stock } => list(context, &gateway, &connection, stock.as_deref()).await,
