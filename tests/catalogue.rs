@@ -134,6 +134,11 @@ fn a_cut_file_is_held_until_a_second_one_agrees() {
     assert_eq!((held.code, held.numbers(&["withdraw", "held", "pushed"])), (1, vec![20, 20, 0]), "{held:#?}");
     assert_eq!(shop.run(&["plan", CONNECTION]).numbers(&["held"]), [20], "a plan is no second snapshot");
     assert!(shop.online().values().all(|(_, copies)| *copies == Some(1)));
+    let again = shop.run(&["sync", CONNECTION]);
+    assert_eq!((again.code, again.numbers(&["held"])), (1, vec![20]), "a second look at the same file: {again:#?}");
+    // Another export, later and with other bytes.
+    let same: String = std::fs::read_to_string(shop.path("stock.csv")).unwrap();
+    shop.write_stock(format!("{same}\n"));
     let agreed = shop.run(&["sync", CONNECTION]);
     assert_eq!((agreed.code, agreed.numbers(&["withdraw", "held", "pushed"])), (0, vec![20, 0, 20]), "{agreed:#?}");
 }

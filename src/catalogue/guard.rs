@@ -141,11 +141,16 @@ fn reasons(pass: &Judged, tally: &Tally) -> Vec<Reason> {
     if !pass.absurd.is_empty() {
         reasons.push(Reason::AbsurdFirst);
     }
-    let jumped = tally.jumped_up.max(tally.jumped_down);
-    if tally.compared >= FEWEST_PRICES_COMPARED && jumped * 2 > tally.compared {
+    if most_prices_moved(tally) {
         reasons.push(Reason::PriceJump);
     }
     reasons
+}
+
+/// Did so many prices move together that no single one is the question?
+#[must_use]
+pub fn most_prices_moved(tally: &Tally) -> bool {
+    tally.compared >= FEWEST_PRICES_COMPARED && tally.jumped_up.max(tally.jumped_down) * 2 > tally.compared
 }
 
 /// How many books may leave at once.

@@ -66,7 +66,7 @@ impl Shape {
             self.buckets.iter().filter(|(tens, _)| fits(**tens)).map(|(_, rows)| rows).sum()
         };
         if self.prices >= FEWEST_ROWS {
-            let dear = count(&|tens| tens >= limits.first_dear_cents / 10 + 1);
+            let dear = count(&|tens| tens > limits.first_dear_cents / 10);
             let cheap = count(&|tens| tens < limits.first_cheap_cents / 10);
             if dear * 2 > self.prices {
                 found.push(Absurd::Dear(dear, self.prices));

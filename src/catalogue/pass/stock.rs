@@ -6,7 +6,7 @@ use super::{MOST_INBOUND_PER_RUN, Options, Reader, Report, Run, add};
 use crate::catalogue::guard::{self, Judged, Subject, Verdict};
 use crate::catalogue::history::{self, PassHistory};
 use crate::catalogue::lane::Lane;
-use crate::catalogue::plan::{Action, Rules, Tally};
+use crate::catalogue::plan::{Action, Rules, Tally, Unlikely};
 use crate::catalogue::preview::{Collect, Items};
 use crate::catalogue::progress::Step;
 use crate::catalogue::quarantine::Quarantine;
@@ -116,7 +116,7 @@ impl Reader<'_> {
         report.summary.unchanged = compared.items.unchanged();
         report.notices.extend(pass.warnings.iter().cloned());
         // A plan never counts as the second snapshot, so it is judged as if nothing was held.
-        let judged = self.judged(pass, expectations, tally, &quarantine, &compared);
+        let judged = self.judged(pass, expectations, &quarantine, &compared);
         report.items = compared.items.clone();
         if let Verdict::Hold(reasons) = guard::judge(&judged, tally, None) {
             report.items.heaviest_first();
@@ -148,7 +148,16 @@ impl Reader<'_> {
             protected: pass.protected.clone(),
             release,
         };
-        let counted = walk::count(store, &self.connection.id, &pass.rows, &rules, collect).await?;
+        let mut counted = walk::count(store, &self.connection.id, &pass.rows, &rules, collect).await?;
+        // Where most prices move together the plan is held as a whole, and no row is doubted by itself.
+        if guard::most_prices_moved(&counted.tally) {
+            counted.held.retain(|(_, held)| held.why != Unlikely::PriceJump);
+            let alone = counted.tally.held.min(counted.held.len() as u64);
+            let together = counted.tally.held - alone;
+            counted.tally.held = alone;
+            counted.tally.change += together;
+            counted.tally.unchanged = counted.tally.unchanged.saturating_sub(together);
+        }
         for (ean, held) in &counted.held {
             quarantine.held(held.at, *ean, held.why.code(), values::said(held, &limits));
         }
@@ -170,7 +179,6 @@ impl Reader<'_> {
         &self,
         pass: &PassRead,
         expectations: passerelle_contract::Expectations,
-        tally: &Tally,
         quarantine: &Quarantine,
         compared: &Compared,
     ) -> Judged {
@@ -182,7 +190,7 @@ impl Reader<'_> {
         Judged {
             subject: Subject::Stock,
             completeness: pass.completeness,
-            kept: pass.kept - tally.held,
+            kept: pass.kept,
             expectations,
             export: compared.export.clone(),
             limits: self.connection.guard,
@@ -295,7 +303,7 @@ impl Run<'_> {
         });
 
         let held = store.held(&self.reader.connection.id).await?;
-        let judged = self.reader.judged(&pass, expectations, tally, &quarantine, &compared);
+        let judged = self.reader.judged(&pass, expectations, &quarantine, &compared);
         // The same posted body read again is the same evidence, not more of it.
         let before = held.as_ref().filter(|held| inbound.is_none() || held.inbound != inbound);
         let verdict = guard::judge(&judged, tally, before);
