@@ -411,7 +411,7 @@ impl Reading {
         self.duplicates
     }
 
-    /// Which they were, and where: the first [`MOST_JOINED`].
+    /// Which they were, and where: the first ten thousand.
     #[must_use]
     pub fn joined(&self) -> &[(u64, Position)] {
         &self.joined

@@ -223,8 +223,10 @@ fn show(context: &CliContext, report: &Report, work: Work<'_>) {
         summary.withdraw,
         summary.unchanged
     );
-    if summary.held > 0 {
-        told.push_str(&format!(" · HELD {}", summary.held));
+    for (what, count) in [("skipped", summary.skipped), ("notes", summary.notes), ("HELD", summary.held)] {
+        if count > 0 {
+            told.push_str(&format!(" · {what} {count}"));
+        }
     }
     if !matches!(work, Work::Plan(_)) {
         told.push_str(&format!(

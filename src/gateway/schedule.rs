@@ -4,7 +4,7 @@
 //! free is taken at once. Several servers with one store share the work because a lease is granted once, and because who has the
 //! lease looks again whether there is still something to do.
 //!
-//! Invariant: no pass holds a place while it waits for another ([`super::places`]).
+//! Invariant: no pass holds a place while it waits for another (see `places`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
