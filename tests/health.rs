@@ -142,7 +142,11 @@ fn settings_that_no_longer_work_are_failing_by_name() {
     let shop = synced();
     shop.configure(&csv_connection("").replace("path = \"stock.csv\"", "path = \"\""));
     let check = shop.run(&["check", CONNECTION]);
-    assert_eq!(check.code, 78, "a file with wrong settings is not applied: {check:#?}");
+    assert_eq!(check.code, 2, "the file as it is now: {check:#?}");
+    let told = check.lines.iter().find(|line| line["probe"] == "settings").unwrap();
+    assert_eq!(told["verdict"], "failing");
+    assert!(told["evidence"].as_str().unwrap().contains("path"), "{told}");
+    assert_eq!(shop.run(&["apply"]).code, 78, "a file with wrong settings is not applied");
 }
 
 #[test]
