@@ -267,7 +267,7 @@ fn sixty_shops_start_in_time_beside_twelve_vendors_that_hang() {
         .unwrap();
     }
     shop.configure(&connections);
-    assert_eq!(shop.run(&["connections", "list"]).code, 0);
+    assert_eq!(shop.run(&["apply"]).code, 0);
     let store =
         shop.block_on(passerelle::store::open(&format!("sqlite:{}", shop.path("passerelle.db").display()))).unwrap();
     // The vendors first, so that they take what places they can; the shops one after another over six seconds.
