@@ -65,10 +65,10 @@ pub(super) fn after(
             }
         })
         .collect();
-    // What a pass that does not show everything left out is still open.
+    // What a pass that does not show everything left out is still open, and what a person accepted stays accepted until it is read.
     if completeness != Completeness::Snapshot {
         let told: BTreeSet<Ean> = held.iter().map(|(ean, _)| *ean).collect();
-        let open = before.iter().filter(|value| !told.contains(&value.ean) && !value.accepted).cloned();
+        let open = before.iter().filter(|value| !told.contains(&value.ean)).cloned();
         now.extend(open);
         now.truncate(MOST_HELD_VALUES);
     }
@@ -141,5 +141,7 @@ mod tests {
         assert_eq!(look(&second, &export("c", 3)), (true, vec![]));
         let accepted = vec![HeldValue { accepted: true, ..first[0].clone() }];
         assert_eq!(look(&accepted, &export("a", 1)), (true, vec![]));
+        let kept = after(&accepted, &[], &export("b", 2), 60, Completeness::Partial);
+        assert_eq!(kept, accepted, "a pass that did not show the row has not heard the person");
     }
 }
