@@ -136,7 +136,7 @@ impl Item {
             Change::Withdraw => "withdraw",
         };
         json!({ "event": "change", "connection": connection, "key": self.ean, "action": action,
-            "from": self.from.map(object), "to": object(self.to) })
+            "from": self.from.map(terms_object), "to": terms_object(self.to) })
     }
 
     /// For people: `~ 9782070286256  3 at 9.00 EUR → 2 at 9.00 EUR`.
@@ -154,12 +154,14 @@ impl Item {
     }
 }
 
-fn tell(terms: Terms) -> String {
+/// Terms for people: `3 at 9.00 EUR`.
+pub(crate) fn tell(terms: Terms) -> String {
     let copies = terms.quantity.number().map_or_else(|| "unlimited".to_owned(), |copies| copies.to_string());
     format!("{copies} at {}", terms.price)
 }
 
-fn object(terms: Terms) -> Value {
+/// The promised JSON form of terms.
+pub(crate) fn terms_object(terms: Terms) -> Value {
     let quantity = terms.quantity.number().map_or_else(|| json!("unlimited"), |copies| json!(copies));
     json!({ "price_cents": terms.price.0, "quantity": quantity })
 }

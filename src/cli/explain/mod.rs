@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::quarantine::{object, place};
 use super::{CliContext, CliError};
+use crate::catalogue::preview::{tell, terms_object};
 use crate::clock::show;
 use crate::codes;
 use crate::gateway::Gateway;
@@ -146,21 +147,6 @@ async fn explain_ledger(context: &CliContext, gateway: &Gateway, ean: Ean) -> Re
         history::explain(context, gateway, &connection, state.venue_id.or(connection.venue), ean).await?;
     }
     Ok(known)
-}
-
-fn tell(terms: Terms) -> String {
-    match terms.quantity {
-        passerelle_contract::Quantity::Exactly(copies) => format!("{copies} at {}", terms.price),
-        passerelle_contract::Quantity::Unlimited => format!("unlimited at {}", terms.price),
-    }
-}
-
-fn terms_object(terms: Terms) -> serde_json::Value {
-    let quantity = match terms.quantity {
-        passerelle_contract::Quantity::Exactly(copies) => json!(copies),
-        passerelle_contract::Quantity::Unlimited => json!("unlimited"),
-    };
-    json!({ "price_cents": terms.price.0, "quantity": quantity })
 }
 
 const fn acknowledged(entry: &Entry) -> (&'static str, Option<Terms>) {
