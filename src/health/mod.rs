@@ -84,6 +84,20 @@ impl Answer {
     fn healthy(probe: &'static str, latency: Duration, evidence: String) -> Self {
         Self { probe, verdict: Verdict::Healthy, latency, evidence, remedy: String::new() }
     }
+
+    /// As the store has it; since now, unless the store knows better.
+    fn into_record(self, subject: &str, now: Millis) -> ProbeRecord {
+        ProbeRecord {
+            subject: subject.to_owned(),
+            probe: self.probe.to_owned(),
+            verdict: self.verdict.name().to_owned(),
+            since: now,
+            checked_at: now,
+            latency_ms: u64::try_from(self.latency.as_millis()).unwrap_or(u64::MAX),
+            evidence: self.evidence,
+            remedy: self.remedy,
+        }
+    }
 }
 
 /// Asks everything about one connection and remembers the answers.
@@ -125,17 +139,7 @@ async fn remember(gateway: &Gateway, subject: &str, answers: Vec<Answer>) -> Res
     let now = (gateway.now)();
     let mut records = Vec::with_capacity(answers.len());
     for answer in answers {
-        let record = ProbeRecord {
-            subject: subject.to_owned(),
-            probe: answer.probe.to_owned(),
-            verdict: answer.verdict.name().to_owned(),
-            since: now,
-            checked_at: now,
-            latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
-            evidence: answer.evidence,
-            remedy: answer.remedy,
-        };
-        records.push(gateway.store.record_probe(&record).await?);
+        records.push(gateway.store.record_probe(&answer.into_record(subject, now)).await?);
     }
     Ok(records)
 }

@@ -162,20 +162,7 @@ pub async fn check_store(gateway: &Gateway) -> Vec<ProbeRecord> {
     let now = (gateway.now)();
     match remember(gateway, SUBJECT, answers.clone()).await {
         Ok(records) => records,
-        Err(_) => answers.into_iter().map(|answer| told_only(answer, now)).collect(),
-    }
-}
-
-fn told_only(answer: Answer, now: Millis) -> ProbeRecord {
-    ProbeRecord {
-        subject: SUBJECT.to_owned(),
-        probe: answer.probe.to_owned(),
-        verdict: answer.verdict.name().to_owned(),
-        since: now,
-        checked_at: now,
-        latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
-        evidence: answer.evidence,
-        remedy: answer.remedy,
+        Err(_) => answers.into_iter().map(|answer| answer.into_record(SUBJECT, now)).collect(),
     }
 }
 
